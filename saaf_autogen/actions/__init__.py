@@ -1,0 +1,1 @@
+"""Secured functions: the ``@action`` decorator, the registry, and ``invoke``, the only door."""

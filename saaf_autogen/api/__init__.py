@@ -1,0 +1,1 @@
+"""The HTTP host: OAuth endpoints, actions, semantic layer, runs."""

@@ -1,0 +1,1 @@
+"""The audit log: one record per decision, before a write's effect is confirmed."""

@@ -1,0 +1,1 @@
+"""SAAF in a caller's hands: the same calls in process and over REST."""

@@ -1,0 +1,6 @@
+"""SAAF's own store: the engine, the base of all tables, and their migrations."""
+
+from saaf_autogen.db.base import DEFAULT_TENANT, Base, UtcTime, tenant_column
+from saaf_autogen.db.database import Database
+
+__all__ = ["DEFAULT_TENANT", "Base", "Database", "UtcTime", "tenant_column"]

@@ -1,0 +1,130 @@
+"""The store's engine and its transactions; synchronous, and run in threads by async callers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.orm import Session
+
+from saaf_autogen.errors import ConfigurationError
+
+__all__ = ["Database"]
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Database:
+    """SQLite (embedded) or PostgreSQL behind one interface.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql://USER@HOST/NAME``; psycopg is chosen for the
+            latter.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = _with_driver(make_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
+
+        self._reader = self.engine.execution_options(saaf_read=True)
+
+    @contextmanager
+    def transaction(self, *, read: bool = False) -> Iterator[Session]:
+        """A session whose work is committed at the end, or rolled back if anything raises.
+
+        ``read`` promises to write nothing, and lets SQLite's readers run side by side.
+        """
+        engine = self._reader if read else self.engine
+        with Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    async def run(
+        self,
+        work: Callable[Concatenate[Session, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """``work(session, …)`` in a transaction of its own, in a thread."""
+        return await asyncio.to_thread(lambda: self._within(False, work, *args, **kwargs))
+
+    async def read(
+        self,
+        work: Callable[Concatenate[Session, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        """As ``run``, for work that writes nothing."""
+        return await asyncio.to_thread(lambda: self._within(True, work, *args, **kwargs))
+
+    def _within(
+        self,
+        read: bool,
+        work: Callable[Concatenate[Session, Params], Result],
+        *args: Params.args,
+        **kwargs: Params.kwargs,
+    ) -> Result:
+        with self.transaction(read=read) as session:
+            return work(session, *args, **kwargs)
+
+    def migrate(self) -> None:
+        """Bring the schema to the newest revision (Alembic); safe to call at each start."""
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        with self.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self.engine.dispose()
+
+
+def _with_driver(url: URL) -> URL:
+    if url.drivername in ("postgresql", "postgres"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise ConfigurationError(
+            f"The database URL starts with {url.drivername!r}.",
+            remedy="Use sqlite:///FILE or postgresql://USER@HOST/NAME.",
+        )
+    return url
+
+
+def _postgres(url: URL) -> Engine:
+    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+
+def _sqlite(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = create_engine(url, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # The driver would open transactions late and deferred: two readers that both go on to
+        # write would then fail with SQLITE_BUSY at once. We begin them ourselves, below.
+        connection.isolation_level = None
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "busy_timeout=30000",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Any) -> None:
+        read = connection.get_execution_options().get("saaf_read")
+        connection.exec_driver_sql("BEGIN DEFERRED" if read else "BEGIN IMMEDIATE")
+
+    return engine

@@ -1,0 +1,1 @@
+"""HTTP that leaves the host: addresses checked and pinned, no redirects, no proxies."""

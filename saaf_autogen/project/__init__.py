@@ -1,0 +1,1 @@
+"""The composition root: a deployment folder becomes a working host."""

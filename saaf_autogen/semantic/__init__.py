@@ -1,0 +1,1 @@
+"""The semantic layer: what the warehouse's data means, per caller."""

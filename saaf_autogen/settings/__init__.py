@@ -1,0 +1,41 @@
+"""The deployment's files as data: YAML with line numbers, and the model of ``saaf.yaml``."""
+
+from saaf_autogen.settings.document import Document, parse_document, read_document
+from saaf_autogen.settings.model import (
+    ClientSettings,
+    ColumnRules,
+    DatabaseSettings,
+    DenySettings,
+    EgressSettings,
+    GrantLimits,
+    GrantSettings,
+    LimitSettings,
+    LocalSettings,
+    ModelSettings,
+    PrincipalSettings,
+    RunSettings,
+    ServerSettings,
+    Settings,
+    WarehouseSettings,
+)
+
+__all__ = [
+    "ClientSettings",
+    "ColumnRules",
+    "DatabaseSettings",
+    "DenySettings",
+    "Document",
+    "EgressSettings",
+    "GrantLimits",
+    "GrantSettings",
+    "LimitSettings",
+    "LocalSettings",
+    "ModelSettings",
+    "PrincipalSettings",
+    "RunSettings",
+    "ServerSettings",
+    "Settings",
+    "WarehouseSettings",
+    "parse_document",
+    "read_document",
+]

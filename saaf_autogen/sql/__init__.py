@@ -1,0 +1,1 @@
+"""Guarded SQL: the structural-projection guard and the warehouses it runs on."""

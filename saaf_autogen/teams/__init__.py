@@ -1,0 +1,1 @@
+"""Everything that touches AutoGen; nothing else imports it."""

@@ -1,0 +1,1 @@
+"""Test doubles for users of SAAF: a clock to move, a model server to talk to."""
