@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import hmac
 import os
 import secrets
 from pathlib import Path
@@ -29,8 +31,11 @@ def new_secret(prefix: str = "") -> str:
     return prefix + secrets.token_urlsafe(32)
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
+    """Write a file that only its owner can read, whole or not at all.
+
+    Without ``replace``, a file that is there already stays as it is.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -38,7 +43,12 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    if replace:
+        temporary.replace(path)
+        return
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    temporary.unlink()
 
 
 class Sealer:
@@ -55,6 +65,7 @@ class Sealer:
                 remedy=f"Set {MASTER_KEY_VARIABLE} to 32 random bytes in base64.",
             )
         self._cipher = AESGCM(key)
+        self._key = key
 
     @classmethod
     def load(cls, state: Path) -> Sealer:
@@ -64,8 +75,13 @@ class Sealer:
         if configured:
             return cls(_decode(configured, MASTER_KEY_VARIABLE))
         if not path.exists():
-            write_private(path, base64.b64encode(secrets.token_bytes(32)))
+            # Of several processes that start at once, all must end up with the same key.
+            write_private(path, base64.b64encode(secrets.token_bytes(32)), replace=False)
         return cls(_decode(path.read_text(), str(path)))
+
+    def derive(self, purpose: str) -> str:
+        """A secret of its own for one purpose, the same at every start (HMAC-SHA-256, in hex)."""
+        return hmac.digest(self._key, purpose.encode(), "sha256").hex()
 
     def seal(self, plain: bytes, *, context: str) -> bytes:
         """Encrypt ``plain``; the nonce leads the result."""

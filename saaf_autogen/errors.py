@@ -59,6 +59,7 @@ __all__ = [
     "Unavailable",
     "Upstream",
     "WarehouseFailed",
+    "error_from_problem",
 ]
 
 
@@ -122,6 +123,7 @@ class ConfigurationError(SaafError):
 
     code = "configuration"
     title = "The deployment cannot be loaded"
+    findings: tuple[Finding, ...] = ()
 
     def __init__(
         self, detail: str, *, findings: Sequence[Finding] = (), remedy: str | None = None
@@ -308,3 +310,34 @@ class AuditUnavailable(Unavailable):
 
     code = "audit_unavailable"
     title = "The audit log cannot be written"
+
+
+def error_from_problem(document: Mapping[str, Any]) -> SaafError:
+    """The error that a problem document stands for: a caller far away raises what the host did.
+
+    An unknown ``code`` becomes the class of its status, or the root of the tree.
+    """
+    classes = [SaafError, *_subclasses(SaafError)]
+    code, status = document.get("code"), document.get("status")
+    by_code = [each for each in classes if each.code == code]
+    by_status = [each for each in classes if each.status == status]
+    kind = (by_code or by_status or [SaafError])[0]
+    members = {"type", "title", "status", "code", "detail", "remedy", "instance"}
+    detail = str(document.get("detail") or document.get("title") or "The call failed.")
+    extra = {key: value for key, value in document.items() if key not in members}
+    # Subclasses build their sentence from parts; here the sentence is given.
+    error = kind.__new__(kind)
+    SaafError.__init__(error, detail, remedy=document.get("remedy"), extra=extra)
+    if isinstance(error, InsufficientScope):
+        error.missing = tuple(extra.get("missing_scopes", ()))
+    if isinstance(error, SqlRefused):
+        error.rule = str(extra.get("rule", ""))
+        error.line, error.column = int(extra.get("line", 0)), int(extra.get("column", 0))
+    return error
+
+
+def _subclasses(kind: type[SaafError]) -> list[type[SaafError]]:
+    found: list[type[SaafError]] = []
+    for each in kind.__subclasses__():
+        found += [each, *_subclasses(each)]
+    return found

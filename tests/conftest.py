@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from saaf_autogen.db import Base, Database
+from saaf_autogen.db import Database
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     store = Database(f"sqlite:///{tmp_path / 'saaf.sqlite'}")
-    Base.metadata.create_all(store.engine)
+    store.migrate()
     yield store
     store.close()

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ __all__ = ["Database"]
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
+_MIGRATION_KEY = 0x5AAF_0002
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -81,8 +82,15 @@ class Database:
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         with self.engine.connect() as connection:
+            if not self.is_sqlite:
+                # Hosts that start together migrate one after the other; closing gives it back.
+                connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _MIGRATION_KEY})
+                connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            if not self.is_sqlite:
+                connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATION_KEY})
+                connection.commit()
 
     def close(self) -> None:
         """Give all connections back."""

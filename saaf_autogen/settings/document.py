@@ -101,7 +101,8 @@ class _Builder:
     def build(self, node: yaml.Node, place: Place) -> Any:
         self._values += 1
         if self._values > _MAX_VALUES:
-            self._fault(node, "the document holds too many values", "split it")
+            if self._values == _MAX_VALUES + 1:
+                self._fault(node, "the document holds too many values", "split it")
             return None
         self._document.lines.setdefault(place, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):

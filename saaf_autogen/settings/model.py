@@ -43,7 +43,9 @@ class ServerSettings(_Strict):
     @property
     def public_url(self) -> str:
         """The address that tokens name as issuer and audience, without a slash at its end."""
-        return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not bound
+        host = "localhost" if everywhere else self.host
+        return (self.url or f"http://{host}:{self.port}").rstrip("/")
 
 
 class DatabaseSettings(_Strict):
@@ -52,7 +54,9 @@ class DatabaseSettings(_Strict):
     url: str | None = Field(
         default=None, description="SQLAlchemy URL; default is SQLite in the state folder"
     )
-    url_env: str | None = Field(default=None, description="environment variable with the URL")
+    url_env: str = Field(
+        default="SAAF_DATABASE_URL", description="environment variable that wins over `url`"
+    )
 
 
 class ModelSettings(_Strict):

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from saaf_autogen.settings import Document, Settings, parse_document, read_document
+
+FILE = Path("saaf.yaml")
+
+
+def validated(text: str) -> tuple[Settings | None, Document]:
+    document = parse_document(text, FILE)
+    return document.validate(Settings, document.data or {}), document
+
+
+def test_every_fault_is_told_with_its_line_and_remedy() -> None:
+    text = """name: demo
+servr: {port: 1}
+models:
+  default: {provider: openai}
+warehouses:
+  nyc:
+    engine: duckdb
+    pth: x
+"""
+    settings, document = validated(text)
+    assert settings is None
+    told = {(finding.line, finding.message) for finding in document.findings}
+    assert (2, "servr: unknown key") in told
+    assert (4, "models.default: a model of this provider needs `model`") in told
+    assert (8, "warehouses.nyc.pth: unknown key") in told
+    assert any(line == 6 and "path is required" in message for line, message in told)
+
+
+def test_a_key_that_appears_twice_is_a_fault_at_its_second_line() -> None:
+    document = parse_document("a: 1\nb: 2\na: 3\n", FILE)
+    assert [(finding.line, finding.message) for finding in document.findings] == [
+        (3, "the key 'a' appears twice")
+    ]
+
+
+def test_keys_are_read_as_they_are_written() -> None:
+    assert parse_document("on: 1\n1: 2\nnull: 3\n", FILE).data == {"on": 1, "1": 2, "null": 3}
+
+
+def test_broken_yaml_is_a_fault_at_its_line() -> None:
+    document = parse_document("a: 1\nb: [1, 2\nc: 3\n", FILE)
+    assert document.findings
+    assert document.findings[0].line >= 2
+
+
+def test_json_of_the_same_shape_is_read_too() -> None:
+    assert parse_document('{"name": "demo", "version": 1}', FILE).data == {
+        "name": "demo",
+        "version": 1,
+    }
+
+
+def test_an_alias_bomb_is_refused_and_not_expanded() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, 9):
+        refs = ", ".join([f"*a{level - 1}"] * 10)
+        lines.append(f"a{level}: &a{level} [{refs}]")
+    document = parse_document("\n".join(lines), FILE)
+    assert any("too many values" in finding.message for finding in document.findings)
+
+
+def test_python_tags_are_never_constructed() -> None:
+    document = parse_document("a: !!python/object/apply:os.system ['true']", FILE)
+    assert document.findings or document.data == {"a": ["true"]}
+
+
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
+    document = read_document(tmp_path / "none.yaml")
+    assert "cannot be read" in document.findings[0].message
+
+
+def test_a_client_declared_twice_is_refused() -> None:
+    settings, document = validated("clients: [{id: a}, {id: a}]")
+    assert settings is None
+    assert "declared more than once" in document.findings[0].message
