@@ -1,0 +1,58 @@
+# `make demo` and `make test` are all that a newcomer needs; both set up what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+LOCKED := --require-hashes --build-constraints requirements-build.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check-style lock clean
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
+
+demo: $(VENV)/.ready  ## A question over REST, answered by a team, called back signed
+	@$(BIN)/saaf demo
+
+serve: $(VENV)/.ready  ## Host the sample deployment on http://127.0.0.1:8000
+	@$(BIN)/saaf serve
+
+test: $(VENV)/.ready-dev check-style  ## Style, types and every test
+	$(BIN)/pytest
+
+check-style: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lock:  ## Resolve the locks anew from pyproject.toml
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --extra postgres pyproject.toml -o requirements.lock $(LOCK_FLAGS)
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  --all-extras --group dev pyproject.toml -o requirements-dev.lock -c requirements.lock $(LOCK_FLAGS)
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  requirements-build.in -o requirements-build.lock $(LOCK_FLAGS)
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-deps \
+	  requirements-sample.in -o requirements-sample.lock $(LOCK_FLAGS)
+
+clean:  ## Remove the virtual environment and the state folder
+	rm -rf $(VENV) .saaf
+
+# uv itself comes from PyPI by its hash; everything else is installed by uv.
+$(VENV)/.uv: requirements-build.lock
+	@echo "Making the virtual environment …"
+	@$(PYTHON) -m venv $(VENV)
+	@grep -A 40 '^uv==' requirements-build.lock | awk 'NR > 1 && /^[a-z]/ {exit} {print}' > $(VENV)/uv.lock
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
+	@touch $@
+
+$(VENV)/.ready: $(VENV)/.uv requirements.lock requirements-sample.lock pyproject.toml
+	@echo "Installing locked dependencies …"
+	@$(UV) pip install -q --python $(BIN)/python $(LOCKED) -r requirements.lock
+	@$(UV) pip install -q --python $(BIN)/python $(LOCKED) --no-deps -r requirements-sample.lock
+	@$(UV) pip install -q --python $(BIN)/python --build-constraints requirements-build.lock --no-deps -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@$(UV) pip install -q --python $(BIN)/python $(LOCKED) -r requirements-dev.lock
+	@touch $@
