@@ -23,7 +23,8 @@ LAYERS = [
     {"teams"},
     {"runs"},
     {"project"},
-    {"client", "testing"},
+    {"client"},
+    {"testing"},
     {"api"},
     {"cli"},
 ]

@@ -1,0 +1,216 @@
+"""What a handler is given: data as its caller may see it, and nothing else."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from saaf_autogen.auth.access import TableAccess
+from saaf_autogen.auth.policy import Policy
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.clock import Clock
+from saaf_autogen.errors import InvalidArguments, NotFound
+from saaf_autogen.semantic.catalog import SemanticCatalog
+from saaf_autogen.semantic.context import ContextBuilder
+from saaf_autogen.semantic.view import SemanticView
+from saaf_autogen.sql.guard.plan import Plan, Scalar
+from saaf_autogen.sql.positional import name_positional
+from saaf_autogen.sql.query import GuardedWarehouse, QueryResult
+
+__all__ = ["ActionContext", "CallerWarehouse", "ContextFactory"]
+
+_VIEWS_KEPT = 256
+
+
+class CallerWarehouse:
+    """A warehouse as one caller sees it: granted tables, columns and rows."""
+
+    def __init__(
+        self, name: str, guarded: GuardedWarehouse, visible: Mapping[str, TableAccess]
+    ) -> None:
+        self.name = name
+        self._guarded = guarded
+        self._visible = visible
+        self._plans: dict[str, Plan] = {}
+
+    async def query(self, sql: str, *values: Scalar, **named: Scalar) -> list[dict[str, Any]]:
+        """Rows as dicts by column name.
+
+        Args:
+            sql: one SELECT, with ``?`` or ``:name`` where values go.
+            *values: for each ``?``, in order.
+            **named: for each ``:name``.
+
+        Raises:
+            SqlRefused: it is not allowed, or names what the caller may not see.
+            WarehouseFailed, TimedOut: the engine failed.
+        """
+        if values and named:
+            raise InvalidArguments("Pass values by position or by name, not both.")
+        parameters: Mapping[str, Scalar] = named
+        if values:
+            dialect = self._guarded.warehouse.dialect.name
+            sql, parameters = name_positional(sql, values, dialect)
+        result = await self.execute(sql, parameters)
+        names = [column.name for column in result.columns]
+        return [dict(zip(names, row, strict=True)) for row in result.rows]
+
+    async def execute(
+        self, sql: str, parameters: Mapping[str, Scalar], *, max_rows: int | None = None
+    ) -> QueryResult:
+        """As ``query``, with columns, types and where the rows were cut."""
+        plan = self._plan(sql, parameters, max_rows)
+        return await self._guarded.run(sql, plan)
+
+    def resources(
+        self, sql: str, parameters: Mapping[str, Scalar], *, max_rows: int | None = None
+    ) -> tuple[str, ...]:
+        """The resources that a query reads; raises ``SqlRefused`` where it may not."""
+        return self._plan(sql, parameters, max_rows).resources
+
+    def _plan(self, sql: str, parameters: Mapping[str, Scalar], max_rows: int | None) -> Plan:
+        # Deciding and running ask for the same plan, within one call.
+        key = repr((sql, sorted(parameters.items(), key=lambda item: item[0]), max_rows))
+        if key not in self._plans:
+            self._plans[key] = self._guarded.plan(
+                sql, visible=self._visible, parameters=parameters, max_rows=max_rows
+            )
+        return self._plans[key]
+
+
+class ActionContext:
+    """One call, as its handler sees it. Built by invoke alone.
+
+    Attributes:
+        principal: who calls.
+        call_id: the call's id in audit and logs.
+        run_id: the run that it belongs to, if any.
+        semantic: the semantic layer as the caller may see it.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        *,
+        principal: Principal,
+        call_id: str,
+        run_id: str | None,
+        clock: Clock,
+        data: CallerData,
+        warehouses: Mapping[str, GuardedWarehouse],
+    ) -> None:
+        self.principal = principal
+        self.call_id = call_id
+        self.run_id = run_id
+        self.clock = clock
+        self._data = data
+        self._warehouses = warehouses
+        self._opened: dict[str, CallerWarehouse] = {}
+
+    @property
+    def semantic(self) -> SemanticView:
+        """The semantic layer as the caller may see it."""
+        return self._data.view
+
+    def semantic_context(self, question: str, warehouse: str | None = None) -> dict[str, Any]:
+        """What is needed to write SQL for a question, of what the caller may see."""
+        return self._data.contexts.context(question, self._data.view, warehouse=warehouse)
+
+    def warehouse(self, name: str | None = None) -> CallerWarehouse:
+        """A warehouse by its name, which may be left out where there is one.
+
+        Raises:
+            NotFound: there is none of this name.
+            InvalidArguments: there are several and none was named.
+        """
+        if name is None:
+            name = self._only_warehouse()
+        if name not in self._warehouses:
+            raise NotFound(
+                f"There is no warehouse {name!r}.",
+                remedy=f"There are: {', '.join(sorted(self._warehouses)) or 'none'}.",
+            )
+        if name not in self._opened:
+            prefix = f"wh://{name}/"
+            visible = {
+                resource.removeprefix(prefix): access
+                for resource, access in self._data.access.items()
+                if resource.startswith(prefix)
+            }
+            self._opened[name] = CallerWarehouse(name, self._warehouses[name], visible)
+        return self._opened[name]
+
+    def _only_warehouse(self) -> str:
+        if len(self._warehouses) == 1:
+            return next(iter(self._warehouses))
+        raise InvalidArguments(
+            "Which warehouse is meant?",
+            remedy=f"Name one: {', '.join(sorted(self._warehouses)) or 'there is none'}.",
+        )
+
+
+class CallerData:
+    """What one principal may see: tables by resource, and the semantic layer made of them."""
+
+    def __init__(
+        self,
+        access: Mapping[str, TableAccess],
+        catalog: SemanticCatalog,
+        contexts: ContextBuilder,
+    ) -> None:
+        self.access = access
+        self.contexts = contexts
+        self._catalog = catalog
+
+    @cached_property
+    def view(self) -> SemanticView:
+        """The semantic layer, built when it is first asked for."""
+        return SemanticView(self._catalog, self.access)
+
+
+class ContextFactory:
+    """Builds the context of each call; what a principal may see is worked out once."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        catalog: SemanticCatalog,
+        warehouses: Mapping[str, GuardedWarehouse],
+        clock: Clock,
+    ) -> None:
+        self._policy = policy
+        self._catalog = catalog
+        self._warehouses = warehouses
+        self._clock = clock
+        self._contexts = ContextBuilder()
+        self._kept: OrderedDict[str, CallerData] = OrderedDict()
+
+    def build(self, principal: Principal, call_id: str, run_id: str | None) -> ActionContext:
+        """The context of one call."""
+        return ActionContext(
+            principal=principal,
+            call_id=call_id,
+            run_id=run_id,
+            clock=self._clock,
+            data=self._data_of(principal),
+            warehouses=self._warehouses,
+        )
+
+    def _data_of(self, principal: Principal) -> CallerData:
+        # Grants and files are fixed while the host runs, so the principal alone decides.
+        key = principal.model_dump_json()
+        data = self._kept.pop(key, None)
+        if data is None:
+            access = {
+                resource: decided
+                for resource, facts in self._catalog.facts.items()
+                if (decided := self._policy.table_access(principal, facts)) is not None
+            }
+            data = CallerData(access, self._catalog, self._contexts)
+        self._kept[key] = data
+        while len(self._kept) > _VIEWS_KEPT:
+            self._kept.popitem(last=False)
+        return data

@@ -1,0 +1,283 @@
+"""The only way to an action's handler, whichever door the call came through."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from string import Formatter
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from saaf_autogen.actions.context import ActionContext, ContextFactory
+from saaf_autogen.actions.definition import ActionDefinition
+from saaf_autogen.actions.effects import EffectKey, EffectStore
+from saaf_autogen.actions.limits import CallLimiter
+from saaf_autogen.actions.registry import ActionRegistry
+from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.audit import AuditLog, AuditOutcome, AuditRecord
+from saaf_autogen.auth.policy import Policy
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.clock import Clock
+from saaf_autogen.errors import (
+    ApprovalRequired,
+    ResourceDenied,
+    SaafError,
+    TimedOut,
+    Unavailable,
+    Upstream,
+)
+from saaf_autogen.results import cap
+from saaf_autogen.settings import LimitSettings
+
+__all__ = ["Call", "Door", "Invoker"]
+
+Door = Literal["rest", "python", "tool"]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A caller asks for an action."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    principal: Principal
+    door: Door
+    run_id: str | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass
+class _Attempt:
+    """What becomes known of a call on its way."""
+
+    call: Call
+    call_id: str
+    started: float
+    arguments: dict[str, Any] = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
+    key: EffectKey | None = None
+
+
+class Invoker:
+    """Decides and executes calls.
+
+    The order of the steps is the order of their costs and of what they reveal: nothing is said
+    about arguments to a caller without the scope, nothing about a result to one without the grant.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: ActionRegistry,
+        policy: Policy,
+        contexts: ContextFactory,
+        audit: AuditLog,
+        effects: EffectStore,
+        limits: LimitSettings,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._policy = policy
+        self._contexts = contexts
+        self._audit = audit
+        self._effects = effects
+        self._limits = limits
+        self._limiter = CallLimiter(limits.calls_per_minute)
+        self._clock = clock
+
+    def visible_to(self, principal: Principal) -> list[ActionSpec]:
+        """The actions that a principal holds all scopes for."""
+        held = self._policy.effective_scopes(principal)
+        return [each.spec for each in self._registry if held.issuperset(each.spec.scopes)]
+
+    async def invoke(self, call: Call) -> ActionOutcome:
+        """Decide a call, execute it, and leave exactly one audit record of it.
+
+        Raises:
+            SaafError: a refusal, or the failure of the handler; never a foreign exception.
+        """
+        attempt = _Attempt(call, f"call_{secrets.token_hex(12)}", self._clock.monotonic())
+        self._audit.require_room()
+        try:
+            action = self._registry.get(call.name)
+            context = self._contexts.build(call.principal, attempt.call_id, call.run_id)
+            earlier = await self._decide(action, context, attempt)
+        except SaafError as refusal:
+            self._audit.note(self._record(attempt, "denied", refusal.detail))
+            raise
+        if earlier is not None:
+            self._audit.note(
+                self._record(attempt, "allowed", "the key's earlier outcome was returned"),
+                self._outcome(attempt, "replayed"),
+            )
+            return earlier
+        if action.spec.effect == "read":
+            return await self._read(action, context, attempt)
+        return await self._write(action, context, attempt)
+
+    async def _decide(
+        self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
+    ) -> ActionOutcome | None:
+        call = attempt.call
+        self._policy.require_scopes(call.principal, action.spec.scopes, action=call.name)
+        attempt.arguments = action.validate(call.arguments)
+        attempt.resources = await self._resources(action, context, attempt.arguments)
+        earlier = await self._look_up(action, attempt)
+        if earlier is None:
+            await self._limiter.take(call.principal)
+        return earlier
+
+    async def _resources(
+        self, action: ActionDefinition, context: ActionContext, arguments: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        declared = action.declaration.resources
+        if callable(declared):
+            touched = declared(context, arguments)
+            return tuple(touched if not hasattr(touched, "__await__") else await touched)
+        verb = "read" if action.spec.effect == "read" else "write"
+        names = tuple(_fill(template, arguments) for template in declared)
+        for name in names:
+            decision = self._policy.resource_access(context.principal, name, verb)
+            if not decision.allowed:
+                raise ResourceDenied(decision.reason, remedy="Ask an admin for a grant.")
+            if decision.approval:
+                raise ApprovalRequired(
+                    f"A grant on {name} asks for an approval, and nobody can be asked here."
+                )
+        return names
+
+    async def _look_up(self, action: ActionDefinition, attempt: _Attempt) -> ActionOutcome | None:
+        if action.spec.effect == "read":
+            return None
+        call = attempt.call
+        attempt.key = EffectKey.of(
+            call.principal,
+            call.idempotency_key or attempt.call_id,
+            action=call.name,
+            arguments=call.arguments,
+            effect=action.spec.effect,
+        )
+        return await self._effects.look_up(attempt.key)
+
+    async def _read(
+        self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
+    ) -> ActionOutcome:
+        outcome = "cancelled"
+        try:
+            result = await self._execute(action, context, attempt)
+            outcome = "ok"
+            return result
+        except SaafError as error:
+            outcome = error.code
+            raise
+        finally:
+            self._audit.note(
+                self._record(attempt, "allowed", "scopes and grants cover the call"),
+                self._outcome(attempt, outcome),
+            )
+
+    async def _write(
+        self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
+    ) -> ActionOutcome:
+        key = attempt.key
+        if key is None:
+            raise SaafError("A write came without its effect key.")
+        await self._effects.reserve(key, attempt.call_id)
+        try:
+            await self._audit.write(
+                self._record(attempt, "allowed", "scopes and grants cover the call")
+            )
+        except BaseException:
+            await self._effects.release(key, attempt.call_id)
+            raise
+        try:
+            result = await self._execute(action, context, attempt)
+            await self._effects.finish(key, result)
+        except BaseException as error:
+            await asyncio.shield(self._close_failed(key, attempt, error))
+            if isinstance(error, SQLAlchemyError):
+                raise Unavailable(
+                    "The effect took place but could not be recorded.",
+                    remedy="Repeat the call with the same Idempotency-Key to learn its state.",
+                ) from error
+            raise
+        self._audit.note(self._outcome(attempt, "ok"))
+        return result
+
+    async def _close_failed(self, key: EffectKey, attempt: _Attempt, error: BaseException) -> None:
+        """A refusal by the handler had no effect; after anything else nobody can know."""
+        code = error.code if isinstance(error, SaafError) else type(error).__name__
+        self._audit.note(self._outcome(attempt, code))
+        refused = isinstance(error, SaafError) and error.status < 500
+        try:
+            if refused:
+                await self._effects.release(key, attempt.call_id)
+            else:
+                await self._effects.give_up(key, attempt.call_id)
+        except SQLAlchemyError:
+            # Still marked in flight: its lease runs out and then the outcome is unknown.
+            _log.error("the effect of %s could not be closed", attempt.call_id)
+
+    async def _execute(
+        self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
+    ) -> ActionOutcome:
+        limit = self._limits.action_timeout_s
+        try:
+            async with asyncio.timeout(limit):
+                value = await action.call(attempt.arguments, context)
+        except SaafError:
+            raise
+        except TimeoutError as error:
+            raise TimedOut(f"{action.spec.name} took longer than {limit:g} s.") from error
+        except Exception as error:
+            # The boundary to code that others wrote: its words may hold secrets, so they are
+            # logged with their type and never passed on.
+            _log.exception("%s failed in %s", attempt.call_id, action.spec.name)
+            raise Upstream(
+                f"{action.spec.name} failed ({type(error).__name__}).",
+                remedy=f"The host's log has the details under {attempt.call_id}.",
+            ) from error
+        shaped, cut = cap(value, rows=self._limits.result_rows, size=self._limits.result_bytes)
+        return ActionOutcome(shaped, cut, attempt.call_id)
+
+    def _record(
+        self, attempt: _Attempt, decision: Literal["allowed", "denied"], reason: str
+    ) -> AuditRecord:
+        principal = attempt.call.principal
+        return AuditRecord(
+            call_id=attempt.call_id,
+            at=self._clock.now(),
+            tenant=principal.tenant,
+            issuer=principal.issuer,
+            subject=principal.subject,
+            actors=tuple(actor.subject for actor in principal.actors),
+            client_id=principal.client_id,
+            door=attempt.call.door,
+            action=attempt.call.name[:200],
+            resources=attempt.resources,
+            decision=decision,
+            reason=reason,
+            run_id=attempt.call.run_id,
+        )
+
+    def _outcome(self, attempt: _Attempt, outcome: str) -> AuditOutcome:
+        duration_ms = (self._clock.monotonic() - attempt.started) * 1000
+        return AuditOutcome(
+            attempt.call_id, self._clock.now(), attempt.call.principal.tenant, outcome, duration_ms
+        )
+
+
+def _fill(template: str, arguments: Mapping[str, Any]) -> str:
+    """A resource's name from its template; values cannot add segments or wildcards."""
+    filled = ""
+    for text, name, _spec, _conversion in Formatter().parse(template):
+        filled += text
+        if name is not None:
+            filled += quote(str(arguments[name]), safe="")
+    return filled

@@ -1,0 +1,36 @@
+"""Where keyed effects are remembered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from saaf_autogen.db import Base, UtcTime, tenant_column
+
+__all__ = ["EffectRow"]
+
+
+class EffectRow(Base):
+    """One keyed call of an action, and what became of it.
+
+    ``state`` is ``in_flight`` until the handler ended, then ``done``, or ``unknown`` when nobody
+    can know whether it took effect. A call that certainly had no effect leaves no row.
+    """
+
+    __tablename__ = "action_effects"
+
+    tenant: Mapped[str] = tenant_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    action: Mapped[str] = mapped_column(String(200))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16))
+    call_id: Mapped[str] = mapped_column(String(64))
+    value: Mapped[Any] = mapped_column(JSON, nullable=True)
+    cut: Mapped[str | None] = mapped_column(Text)
+    started_at: Mapped[datetime] = mapped_column(UtcTime)
+    lease_until: Mapped[datetime] = mapped_column(UtcTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -1,0 +1,91 @@
+"""The HTTP host: one FastAPI application over one project."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from saaf_autogen import __version__
+from saaf_autogen.api import agents, health, runs
+from saaf_autogen.api.actions import action_router
+from saaf_autogen.api.body import BodyGuard
+from saaf_autogen.api.headers import SecurityHeaders
+from saaf_autogen.api.oauth import oauth_router
+from saaf_autogen.api.problems import PROBLEM_SCHEMA, add_problem_handlers
+from saaf_autogen.api.security import SCHEME_NAME, oauth2_scheme
+from saaf_autogen.project import Project
+
+__all__ = ["create_app"]
+
+_PROBLEM = {
+    "description": "A problem document (RFC 9457)",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def create_app(project: Project) -> FastAPI:
+    """The host of a project. The project is started and closed with the application."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await project.start()
+        try:
+            yield
+        finally:
+            await project.close()
+
+    app = FastAPI(
+        title=f"SAAF: {project.settings.name}",
+        version=__version__,
+        description="AutoGen agents and actions, under OAuth 2.0 scopes and data grants.",
+        lifespan=lifespan,
+        redoc_url=None,
+        # A path and the same with a slash are not the same resource; no redirects with tokens.
+        redirect_slashes=False,
+    )
+    app.state.saaf = project
+    components: dict[str, Any] = {}
+    app.include_router(oauth_router())
+    app.include_router(health.router)
+    app.include_router(agents.router)
+    app.include_router(
+        action_router(project.invoker, list(project.deployment.registry), components)
+    )
+    app.include_router(runs.router)
+    add_problem_handlers(app)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(BodyGuard, limit=project.settings.limits.body_bytes)
+    app.openapi = lambda: _openapi(app, project, components)  # type: ignore[method-assign]  # FastAPI's own hook
+    return app
+
+
+def _openapi(app: FastAPI, project: Project, schemas: dict[str, Any]) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            servers=[{"url": project.server.public_url}],
+        )
+        components = document.setdefault("components", {})
+        components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM_SCHEMA})
+        scheme = oauth2_scheme(project.deployment.scopes, issuer_url=project.server.public_url)
+        components["securitySchemes"] = {SCHEME_NAME: scheme}
+        for path, operations in document["paths"].items():
+            for operation in operations.values():
+                _document_errors(path, operation)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _document_errors(path: str, operation: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    responses.pop("422", None)
+    if path.startswith("/v1/"):
+        responses["4XX"] = _PROBLEM
+        responses["5XX"] = _PROBLEM

@@ -1,0 +1,101 @@
+"""Scopes: the names that gate actions, and what each of them is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from saaf_autogen.errors import ConfigurationError
+
+__all__ = ["IMPLIED", "SCOPES", "Scope", "ScopeRegistry", "expand", "is_scope"]
+
+_GRAMMAR = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?:[a-z][a-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A scope and one line on what it lets its holder do."""
+
+    name: str
+    description: str
+
+
+SCOPES: tuple[Scope, ...] = (
+    Scope("warehouse:query", "Query the warehouses, within the caller's grants."),
+    Scope("semantic:read", "Read what the semantic layer says of granted tables."),
+    Scope("semantic:edit", "Change descriptions, hints and verified queries."),
+    Scope("results:read", "Read and search the caller's own large results."),
+    Scope("rag:read", "Search document collections, within the caller's grants."),
+    Scope("rag:write", "Add documents to collections."),
+    Scope("agents:run", "Start runs of agents."),
+    Scope("runs:read", "Read the caller's own runs and their events."),
+    Scope("runs:cancel", "Cancel the caller's own runs."),
+    Scope("threads:read", "Read the caller's own threads."),
+    Scope("approvals:decide", "Decide on actions that wait for an approval."),
+    Scope("webhooks:manage", "Manage where callbacks go and their secrets."),
+    Scope("schedules:manage", "Manage runs that start on a schedule."),
+    Scope("audit:read", "Read the audit log."),
+    Scope("iam:admin", "Manage clients, users, groups and grants."),
+)
+"""Every scope that the engine itself knows. There are no wildcards."""
+
+IMPLIED: Mapping[str, frozenset[str]] = {"semantic:edit": frozenset({"semantic:read"})}
+"""Scopes that come with another one; one level deep."""
+
+
+def is_scope(name: str) -> bool:
+    """Whether a name follows the grammar ``area[.connector]:verb``."""
+    return _GRAMMAR.fullmatch(name) is not None
+
+
+def expand(names: Iterable[str]) -> frozenset[str]:
+    """The scopes with all that they imply."""
+    held = frozenset(names)
+    return held.union(*(IMPLIED.get(name, frozenset()) for name in held))
+
+
+class ScopeRegistry:
+    """The scopes of one host: the static ones and those that its action packs declare.
+
+    Args:
+        packs: scopes of packs, each named ``tools.PACK:VERB``.
+    """
+
+    def __init__(self, packs: Iterable[Scope] = ()) -> None:
+        self._scopes = {scope.name: scope for scope in SCOPES}
+        for scope in packs:
+            self.declare(scope)
+
+    def declare(self, scope: Scope) -> None:
+        """Add a pack's scope; saying the same twice is fine.
+
+        Raises:
+            ConfigurationError: the name is malformed or outside ``tools.``, it has no
+                description, or another description was given before.
+        """
+        if not is_scope(scope.name) or not scope.name.startswith("tools."):
+            raise ConfigurationError(
+                f"{scope.name!r} is no scope that a pack can declare.",
+                remedy="Name it tools.PACK:VERB, such as tools.slack:send.",
+            )
+        if not scope.description.strip():
+            raise ConfigurationError(f"The scope {scope.name} has no description.")
+        if self._scopes.setdefault(scope.name, scope) != scope:
+            raise ConfigurationError(
+                f"The scope {scope.name} is declared twice, with different descriptions."
+            )
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._scopes
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self._scopes.values())
+
+    def unknown(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Those of the names that nobody declared, sorted."""
+        return tuple(sorted({name for name in names if name not in self._scopes}))
+
+    def descriptions(self) -> dict[str, str]:
+        """Name to description, as OpenAPI's OAuth2 flows want it."""
+        return {scope.name: scope.description for scope in self}

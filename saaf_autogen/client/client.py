@@ -1,0 +1,121 @@
+"""SAAF in a caller's hands: in process or far away, by one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.client.local import LocalHost
+from saaf_autogen.client.remote import RemoteHost
+from saaf_autogen.client.run import Runs
+from saaf_autogen.errors import ConfigurationError
+from saaf_autogen.project.deployment import read_deployment
+from saaf_autogen.project.discovery import find_project
+
+if TYPE_CHECKING:
+    from saaf_autogen.teams.models import ModelClient
+    from saaf_autogen.teams.workbench import ActionWorkbench
+
+__all__ = ["Client"]
+
+
+class Client:
+    """One caller of one host.
+
+    ``Client(".")`` is a host in this process, for ``principal`` or the deployment's local one;
+    ``Client("https://…")`` is transport to one. Whichever it is, the host decides, and the calls
+    and their results are the same.
+
+    Args:
+        target: a deployment folder, or the address of a host.
+        principal: who calls, in process.
+        token: an access token of the host; or
+        client_id, client_secret: client credentials, with which tokens are taken and renewed.
+
+    Attributes:
+        runs: start runs of agents, and follow them.
+    """
+
+    def __init__(
+        self,
+        target: str | Path = ".",
+        *,
+        principal: Principal | None = None,
+        token: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+    ) -> None:
+        self._host: LocalHost | RemoteHost
+        remote = str(target).startswith(("http://", "https://"))
+        if remote and principal is not None:
+            raise ConfigurationError(
+                "A host far away decides itself who calls.",
+                remedy="Pass token=…, or client_id=… and client_secret=….",
+            )
+        if remote:
+            self._host = RemoteHost(
+                str(target), token=token, client_id=client_id, client_secret=client_secret
+            )
+        else:
+            self._host = LocalHost(target, principal)
+        self.runs = Runs(self._host)
+
+    async def actions(self) -> list[ActionSpec]:
+        """The actions that you hold all scopes for."""
+        return await self._host.list_actions()
+
+    async def call(self, name: str, /, **arguments: Any) -> Any:
+        """Call an action and get its value.
+
+        Raises:
+            SaafError: the class says what was refused or what failed, the same near and far.
+        """
+        return (await self.outcome(name, arguments)).value
+
+    async def outcome(
+        self, name: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> ActionOutcome:
+        """As ``call``, with where the value was cut and the call's id.
+
+        With the same ``idempotency_key``, a write happens once.
+        """
+        return await self._host.call(name, arguments, idempotency_key=idempotency_key)
+
+    def workbench(self, *actions: str) -> ActionWorkbench:
+        """The actions of these names or patterns (``sales.*``) as an AutoGen workbench."""
+        from saaf_autogen.teams.workbench import ActionWorkbench
+
+        bench = ActionWorkbench(actions=list(actions) or ["*"])
+        bench.bind(self._host)
+        return bench
+
+    def model(self, name: str = "default") -> ModelClient:
+        """A model of the deployment's ``saaf.yaml``; model clients run where the agent runs.
+
+        With a host far away, it is that of the nearest deployment folder here.
+        """
+        from saaf_autogen.teams.models import ModelRegistry
+
+        if isinstance(self._host, LocalHost):
+            deployment = self._host.deployment
+        else:
+            deployment = read_deployment(find_project())
+        return ModelRegistry(deployment.settings.models).client(name)
+
+    async def close(self) -> None:
+        """Give back what is open."""
+        await self._host.close()
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,165 @@
+"""A host far away: transport and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+from httpx_sse import aconnect_sse
+
+from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.errors import SaafError, Unauthenticated, Unavailable, error_from_problem
+from saaf_autogen.runs.model import TERMINAL
+
+__all__ = ["RemoteHost", "is_last"]
+
+_RENEW_BEFORE_S = 30
+_MAX_RECONNECTS = 20
+
+
+class RemoteHost:
+    """Speaks to a SAAF host over HTTPS, as the holder of a token.
+
+    Args:
+        url: the host's address.
+        token: an access token; or
+        client_id, client_secret: client credentials, with which tokens are taken and renewed.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self._http = http or httpx.AsyncClient(base_url=url.rstrip("/"), timeout=120)
+        self._token = token
+        self._expires = float("inf") if token else 0.0
+        self._credentials = (client_id, client_secret) if client_id and client_secret else None
+        self._renewing = asyncio.Lock()
+
+    async def list_actions(self) -> list[ActionSpec]:
+        """The actions that this caller holds all scopes for."""
+        listed = await self.request("GET", "/v1/actions")
+        return [ActionSpec(**{**each, "scopes": tuple(each["scopes"])}) for each in listed["data"]]
+
+    async def call(
+        self, name: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> ActionOutcome:
+        """Call an action by its name."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        body = await self.request("POST", f"/v1/actions/{name}", json=arguments, headers=headers)
+        return ActionOutcome(body["value"], body["cut"], body["call_id"])
+
+    async def create_run(self, body: dict[str, Any], key: str | None) -> dict[str, Any]:
+        """Start a run."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.request("POST", "/v1/runs", json=body, headers=headers)
+
+    async def get_run(self, run_id: str) -> dict[str, Any]:
+        """A run as it stands."""
+        return await self.request("GET", f"/v1/runs/{run_id}")
+
+    async def cancel_run(self, run_id: str) -> dict[str, Any]:
+        """Ask for a run's end."""
+        return await self.request("POST", f"/v1/runs/{run_id}/cancel")
+
+    async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+        """The run's events after number ``after``; reconnects where it left off."""
+        for attempt in range(_MAX_RECONNECTS):
+            try:
+                headers = await self._headers({"Last-Event-ID": str(after)})
+                path = f"/v1/runs/{run_id}/stream"
+                async with aconnect_sse(self._http, "GET", path, headers=headers) as source:
+                    if source.response.status_code != 200:
+                        await source.response.aread()
+                        raise _error(source.response)
+                    async for event in source.aiter_sse():
+                        if not event.data:
+                            continue
+                        body: dict[str, Any] = event.json()
+                        after = int(event.id or after)
+                        yield body
+                        if is_last(body):
+                            return
+            except httpx.TransportError as error:
+                if attempt + 1 == _MAX_RECONNECTS:
+                    raise Unavailable("The host's event stream was lost.") from error
+                await asyncio.sleep(min(2.0, 0.1 * 2**attempt))
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """One request; raises the error that the host answered with."""
+        try:
+            response = await self._http.request(
+                method, path, json=json, headers=await self._headers(headers or {})
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(
+                f"The host at {self._http.base_url} cannot be reached.",
+                remedy="Is it running? `saaf serve` starts one.",
+            ) from error
+        if response.is_error:
+            raise _error(response)
+        body: dict[str, Any] = response.json()
+        return body
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def _headers(self, more: dict[str, str]) -> dict[str, str]:
+        async with self._renewing:
+            if self._credentials and time.monotonic() > self._expires - _RENEW_BEFORE_S:
+                await self._renew(*self._credentials)
+        if not self._token:
+            raise Unauthenticated(
+                "The host asks for a token.",
+                remedy="Pass token=…, or client_id=… and client_secret=….",
+            )
+        return {"Authorization": f"Bearer {self._token}", **more}
+
+    async def _renew(self, client_id: str, client_secret: str) -> None:
+        try:
+            response = await self._http.post(
+                "/oauth/token",
+                data={"grant_type": "client_credentials"},
+                auth=httpx.BasicAuth(client_id, client_secret),
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"The host at {self._http.base_url} cannot be reached.") from error
+        if response.is_error:
+            raise Unauthenticated(
+                f"The host gave no token: {response.json().get('error', response.status_code)}.",
+                remedy="Check client_id and client_secret.",
+            )
+        granted = response.json()
+        self._token = granted["access_token"]
+        self._expires = time.monotonic() + float(granted.get("expires_in", 60))
+
+
+def is_last(event: Mapping[str, Any]) -> bool:
+    """Whether a run's log ends with this event."""
+    return str(event["type"]).removeprefix("run.") in TERMINAL
+
+
+def _error(response: httpx.Response) -> SaafError:
+    try:
+        document = response.json()
+    except ValueError:
+        document = {}
+    if isinstance(document, dict) and "code" in document:
+        return error_from_problem(document)
+    return SaafError(f"The host answered {response.status_code}.")

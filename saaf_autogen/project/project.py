@@ -1,0 +1,281 @@
+"""A deployment at work: the only place that wires the rooms together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from saaf_autogen.actions.context import ContextFactory
+from saaf_autogen.actions.effects import EffectStore
+from saaf_autogen.actions.invoke import Invoker
+from saaf_autogen.actions.port import LocalPort
+from saaf_autogen.audit import AuditLog
+from saaf_autogen.auth.clients import ClientStore, NewClient
+from saaf_autogen.auth.keys import SigningKeys
+from saaf_autogen.auth.policy import AgentRights, Policy
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.auth.server import Issuer
+from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
+from saaf_autogen.clock import Clock, SystemClock
+from saaf_autogen.crypto import Sealer, write_private
+from saaf_autogen.egress import EgressClient
+from saaf_autogen.errors import ConfigurationError, NotFound
+from saaf_autogen.journal import TurnRequest
+from saaf_autogen.project.deployment import Deployment
+from saaf_autogen.project.stores import (
+    SampleProgress,
+    engine_url,
+    open_database,
+    open_warehouses,
+)
+from saaf_autogen.runs import Agent, CallbackDeliverer, DbosEngine, Notifier, RunService
+from saaf_autogen.settings import ServerSettings
+from saaf_autogen.teams.executor import TeamExecutor
+from saaf_autogen.teams.models import ModelRegistry
+
+__all__ = ["CLIENTS_FILE", "STATE_VARIABLE", "Project", "state_folder"]
+
+CLIENTS_FILE = "clients.json"
+STATE_VARIABLE = "SAAF_STATE"
+_EFFECT_MARGIN_S = 60
+_GRACE_S = 10
+
+
+def state_folder(deployment: Deployment) -> Path:
+    """Where keys, databases and secrets are kept: ``$SAAF_STATE``, else as ``saaf.yaml`` says."""
+    configured = os.environ.get(STATE_VARIABLE)
+    return Path(configured).resolve() if configured else deployment.state
+
+
+class Project:
+    """A deployment with its stores open; ``start`` makes it execute runs.
+
+    Opening does blocking work (migrations, keys, samples): in an event loop, use ``open``.
+
+    Args:
+        deployment: what the folder says.
+        server: where this host is known, if not as ``saaf.yaml`` says.
+        progress: told of samples being built: table, rows done, rows in all.
+        clock: the time.
+
+    Attributes:
+        new_clients: clients made by this start, with their secrets.
+    """
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        *,
+        server: ServerSettings | None = None,
+        progress: SampleProgress | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        settings = deployment.settings
+        clock = clock or SystemClock()
+        self.deployment = deployment
+        self.settings = settings
+        self.server = server or settings.server
+        self.state = state_folder(deployment)
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._sealer = Sealer.load(self.state)
+        self.database = open_database(deployment, self.state)
+        self.warehouses = open_warehouses(deployment, self._sealer, progress)
+        self.policy = Policy(
+            settings.grants,
+            settings.deny,
+            {
+                agent.id: AgentRights(frozenset(agent.scopes), agent.resources)
+                for agent in deployment.agents.values()
+            },
+        )
+        self._open_identity(clock)
+        self.audit = AuditLog(self.database)
+        self.invoker = Invoker(
+            registry=deployment.registry,
+            policy=self.policy,
+            contexts=ContextFactory(
+                policy=self.policy,
+                catalog=deployment.catalog,
+                warehouses=self.warehouses,
+                clock=clock,
+            ),
+            audit=self.audit,
+            effects=EffectStore(
+                self.database,
+                clock,
+                lease_s=settings.limits.action_timeout_s + _EFFECT_MARGIN_S,
+            ),
+            limits=settings.limits,
+            clock=clock,
+        )
+        self.models = ModelRegistry(settings.models, clock=clock)
+        self._open_runs(clock)
+        self._watching: asyncio.Task[None] | None = None
+        self._started = False
+
+    @classmethod
+    async def open(
+        cls,
+        deployment: Deployment,
+        *,
+        server: ServerSettings | None = None,
+        progress: SampleProgress | None = None,
+    ) -> Project:
+        """A project, opened in a thread so that the event loop goes on."""
+        return await asyncio.to_thread(lambda: cls(deployment, server=server, progress=progress))
+
+    async def start(self) -> None:
+        """Execute runs and deliver callbacks; runs that a crash interrupted continue.
+
+        Raises:
+            ConfigurationError: another engine works in this process or on this store.
+        """
+        if self._started:
+            return
+        await self.engine.launch()
+        await self._callbacks.launch()
+        self._watching = asyncio.create_task(self._watch.run())
+        self._started = True
+
+    async def close(self) -> None:
+        """Stop in good order: runs at work get a moment and otherwise continue next time."""
+        if self._watching:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        if self._started:
+            await self.engine.close(_GRACE_S)
+            await self._callbacks.close(_GRACE_S)
+            self._started = False
+        await self.models.close()
+        await self.audit.close()
+        await self._egress.aclose()
+        for warehouse in self.warehouses.values():
+            await warehouse.warehouse.close()
+        self.database.close()
+
+    async def readiness(self) -> dict[str, bool]:
+        """What ``/readyz`` tells: whether the store answers and the engine works."""
+        try:
+            await self.database.read(lambda session: session.execute(text("SELECT 1")).scalar())
+        except SQLAlchemyError:
+            return {"store": False, "engine": self._started}
+        return {"store": True, "engine": self._started}
+
+    def local_principal(self) -> Principal:
+        """Who calls in process when nobody is named; refused in production."""
+        local = self.settings.local
+        if self.settings.environment == "production" or local is None:
+            raise ConfigurationError(
+                "This deployment names no local principal.",
+                remedy="Pass principal=…, or declare local.principal in saaf.yaml "
+                "(not in production).",
+            )
+        who = local.principal
+        return Principal(
+            issuer="local",
+            subject=who.subject,
+            kind="user",
+            groups=frozenset(who.groups),
+            scopes=frozenset(who.scopes),
+            attributes={
+                name: tuple(value) if isinstance(value, list) else value
+                for name, value in who.attributes.items()
+            },
+        )
+
+    def _open_identity(self, clock: Clock) -> None:
+        deployment, database = self.deployment, self.database
+        keys = SigningKeys(database, self._sealer, clock)
+        keys.load()
+        revoked = RevokedTokens(database, clock)
+        revoked.load()
+        self.clients = ClientStore(database, self._sealer, clock, deployment.scopes)
+        self.new_clients: Sequence[NewClient] = self.clients.ensure(self.settings.clients)
+        remember_secrets(self.state, self.new_clients)
+        url = self.server.public_url
+        self.issuer = Issuer(
+            url=url,
+            clients=self.clients,
+            keys=keys,
+            revoked=revoked,
+            scopes=deployment.scopes,
+            clock=clock,
+        )
+        self.verifier = TokenVerifier(
+            issuer=url, audience=url, keys=keys, revoked=revoked, clock=clock
+        )
+        self._watch = TokenWatch(keys, revoked, self.verifier)
+
+    def _open_runs(self, clock: Clock) -> None:
+        settings = self.settings
+        notifier = Notifier()
+        executor = TeamExecutor(self.models, self._port_of_turn, settings.trusted_providers)
+        self._egress = EgressClient(
+            settings.egress.allow, timeout_s=settings.runs.callback_timeout_s
+        )
+        self.engine = DbosEngine(
+            self.database,
+            executor,
+            settings.runs,
+            url=engine_url(self.deployment, self.state),
+            notifier=notifier,
+            clock=clock,
+        )
+        self.runs = RunService(
+            self.database,
+            self.engine,
+            self._agent,
+            self._egress,
+            self._secret_of_client,
+            settings.runs,
+            notifier=notifier,
+            clock=clock,
+        )
+        self._callbacks = CallbackDeliverer(
+            self.database,
+            self._egress,
+            self._secret_of_client,
+            settings.runs,
+            notifier=notifier,
+            clock=clock,
+        )
+
+    def _agent(self, agent_id: str) -> Agent:
+        definition = self.deployment.agents.get(agent_id)
+        if definition is None:
+            raise NotFound(
+                f"There is no agent {agent_id!r}.",
+                remedy=f"There are: {', '.join(sorted(self.deployment.agents)) or 'none'}.",
+            )
+        return Agent(
+            definition.id, definition.title, frozenset(definition.scopes), definition.snapshot()
+        )
+
+    def _port_of_turn(self, request: TurnRequest) -> LocalPort:
+        return LocalPort(self.invoker, request.principal, door="tool", run_id=request.run)
+
+    async def _secret_of_client(self, tenant: str, client_id: str) -> str | None:
+        try:
+            return await asyncio.to_thread(self.clients.webhook_secret, tenant, client_id)
+        except NotFound:
+            return None
+
+
+def remember_secrets(state: Path, clients: Sequence[NewClient]) -> None:
+    """Add the secrets of clients that were just made to the state folder's ``clients.json``."""
+    if not clients:
+        return
+    path = state / CLIENTS_FILE
+    known = json.loads(path.read_text()) if path.exists() else {}
+    for client in clients:
+        known[client.id] = {
+            "client_secret": client.client_secret,
+            "webhook_secret": client.webhook_secret,
+        }
+    write_private(path, json.dumps(known, indent=2).encode() + b"\n")

@@ -1,0 +1,70 @@
+"""Where a project keeps what it writes, and the warehouses that it reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from saaf_autogen.crypto import Sealer
+from saaf_autogen.db import Database
+from saaf_autogen.project.deployment import Deployment
+from saaf_autogen.settings import WarehouseSettings
+from saaf_autogen.sql import DuckDBWarehouse, GuardedWarehouse, QueryLimits, build_nycflights13
+
+__all__ = [
+    "SampleProgress",
+    "build_missing_samples",
+    "engine_url",
+    "open_database",
+    "open_warehouses",
+]
+
+SampleProgress = Callable[[str, int, int], None]
+_SAMPLES = {"nycflights13": build_nycflights13}
+
+
+def open_database(deployment: Deployment, state: Path) -> Database:
+    """SAAF's store, at its newest revision."""
+    database = Database(_database_url(deployment) or f"sqlite:///{state / 'saaf.sqlite'}")
+    database.migrate()
+    return database
+
+
+def engine_url(deployment: Deployment, state: Path) -> str:
+    """Where the run engine keeps its workflows: a file of its own, or the same PostgreSQL."""
+    url = _database_url(deployment)
+    if url is None or url.startswith("sqlite"):
+        return f"sqlite:///{state / 'engine.sqlite'}"
+    return url
+
+
+def open_warehouses(
+    deployment: Deployment, sealer: Sealer, progress: SampleProgress | None
+) -> dict[str, GuardedWarehouse]:
+    """All warehouses by name; a sample that is missing is built first."""
+    build_missing_samples(deployment, progress)
+    opened: dict[str, GuardedWarehouse] = {}
+    for name, settings in deployment.settings.warehouses.items():
+        path = deployment.folder / settings.path
+        warehouse = DuckDBWarehouse.open(name, path, memory_limit=settings.memory_limit)
+        mask_key = sealer.derive(f"mask:{name}")
+        opened[name] = GuardedWarehouse(warehouse, limits=_limits(settings), mask_key=mask_key)
+    return opened
+
+
+def build_missing_samples(deployment: Deployment, progress: SampleProgress | None) -> None:
+    """Build the sample warehouses that are not there yet."""
+    for settings in deployment.settings.warehouses.values():
+        path = deployment.folder / settings.path
+        if settings.sample and not path.exists():
+            _SAMPLES[settings.sample](path, progress=progress)
+
+
+def _database_url(deployment: Deployment) -> str | None:
+    settings = deployment.settings.database
+    return os.environ.get(settings.url_env) or settings.url
+
+
+def _limits(settings: WarehouseSettings) -> QueryLimits:
+    return QueryLimits(settings.max_rows, settings.max_bytes, settings.timeout_s)

@@ -1,0 +1,85 @@
+"""The append-only log of a run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from saaf_autogen.crypto import digest
+from saaf_autogen.runs.model import TERMINAL, RunEvent
+from saaf_autogen.runs.tables import RunEventRow, RunRow
+from saaf_autogen.runs.text import canonical, clean_json, clean_text
+
+__all__ = ["append", "append_event", "read_events"]
+
+_MAX_KEY = 400
+
+
+def append_event(
+    session: Session, run_id: str, kind: str, key: str, data: dict[str, Any], now: datetime
+) -> int | None:
+    """Add an entry to the log of a run that has not ended; its id, or None when it has.
+
+    A replay adds nothing twice: the same key with the same data is the entry that is there. With
+    other data, as from a model that answered differently, it is a new entry (``key~2``, …).
+    """
+    # The lock on the run orders the writers of its log.
+    run = session.get(RunRow, run_id, with_for_update=True)
+    if run is None or run.status in TERMINAL:
+        return None
+    return append(session, run, kind, key, data, now)
+
+
+def append(
+    session: Session, run: RunRow, kind: str, key: str, data: dict[str, Any], now: datetime
+) -> int:
+    """As ``append_event``, for a run that the caller holds the lock of."""
+    content = clean_json(data)
+    mark = digest(canonical([kind, content]))
+    base = clean_text(key)
+    base = base if len(base) <= _MAX_KEY else digest(base)
+    name, attempt = base, 1
+    while found := _find(session, run.id, name):
+        if found.digest == mark:
+            return found.seq
+        attempt += 1
+        name = f"{base}~{attempt}"
+    run.last_event += 1
+    session.add(
+        RunEventRow(
+            run_id=run.id,
+            seq=run.last_event,
+            tenant=run.tenant,
+            key=name,
+            type=kind,
+            data=content,
+            digest=mark,
+            at=now,
+        )
+    )
+    session.flush()
+    return run.last_event
+
+
+def read_events(
+    session: Session, run_id: str, *, after: int = 0, limit: int = 500
+) -> list[RunEvent]:
+    """The entries after the one with the id ``after``, in their order."""
+    query = (
+        select(RunEventRow)
+        .where(RunEventRow.run_id == run_id, RunEventRow.seq > after)
+        .order_by(RunEventRow.seq)
+        .limit(limit)
+    )
+    return [
+        RunEvent(id=row.seq, type=row.type, data=row.data, at=row.at)
+        for row in session.scalars(query)
+    ]
+
+
+def _find(session: Session, run_id: str, key: str) -> RunEventRow | None:
+    query = select(RunEventRow).where(RunEventRow.run_id == run_id, RunEventRow.key == key)
+    return session.scalars(query).one_or_none()

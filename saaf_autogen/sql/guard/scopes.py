@@ -1,0 +1,190 @@
+"""Finds what each table name means, lexically, and puts a projection where a table stood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from saaf_autogen.sql.guard.dialect import Dialect
+from saaf_autogen.sql.guard.names import FreshNames
+from saaf_autogen.sql.guard.plan import VisibleTable
+from saaf_autogen.sql.guard.projection import Projection
+from saaf_autogen.sql.guard.refusal import Refusals, nearest
+
+__all__ = ["Catalog", "Replacer"]
+
+# From the caller's name of a common table expression to ours; None where it may not be used yet.
+Scope = Mapping[str, str | None]
+
+
+class Catalog:
+    """The tables that one caller may name, found as SQL finds them: without regard to case."""
+
+    def __init__(
+        self, visible: Mapping[str, VisibleTable], default_schema: str, catalogs: frozenset[str]
+    ) -> None:
+        self._names = {name.lower(): name for name in visible}
+        self._visible = visible
+        self._default_schema = default_schema
+        self._catalogs = catalogs
+
+    def find(self, catalog: str, schema: str, table: str) -> str | None:
+        """The visible name of a table, or None: unknown and ungranted are the same."""
+        if not schema and not catalog:
+            return self._names.get(f"{self._default_schema}.{table}".lower())
+        if catalog:
+            known = catalog.lower() in self._catalogs
+            return self._names.get(f"{schema}.{table}".lower()) if known and schema else None
+        found = self._names.get(f"{schema}.{table}".lower())
+        if found is None and schema.lower() in self._catalogs:
+            return self._names.get(f"{self._default_schema}.{table}".lower())
+        return found
+
+    def __getitem__(self, name: str) -> VisibleTable:
+        return self._visible[name]
+
+    def near(self, name: str) -> tuple[str, ...]:
+        """Visible names that look like this one, without the default schema."""
+        prefix = f"{self._default_schema}."
+        return nearest(name, (known.removeprefix(prefix) for known in self._visible))
+
+
+@dataclass
+class Replacer:
+    """Rewrites one query in place.
+
+    Attributes:
+        used: visible names of the tables that were replaced.
+        ctes: the names that common table expressions were given.
+    """
+
+    catalog: Catalog
+    dialect: Dialect
+    projection: Projection
+    names: FreshNames
+    refusals: Refusals
+    used: set[str] = field(default_factory=set)
+    ctes: set[str] = field(default_factory=set)
+
+    def rewrite(self, node: exp.Expr, scope: Scope | None = None) -> None:
+        """Replace every table under ``node``.
+
+        Raises:
+            SqlRefused: rules ``unknown_table``, ``table_function``, ``recursion``.
+        """
+        scope = scope or {}
+        with_ = node.args.get("with_")
+        if isinstance(with_, exp.With):
+            scope = self._ctes(with_, scope)
+        if isinstance(node, exp.Select):
+            _name_subqueries(node)
+        for child in list(node.iter_expressions()):
+            if child is with_:
+                continue
+            if isinstance(child, exp.Table):
+                self._table(child, scope)
+            elif isinstance(child, exp.Column):
+                self._unqualify(child, scope)
+            else:
+                self.rewrite(child, scope)
+
+    def _ctes(self, with_: exp.With, scope: Scope) -> Scope:
+        inner = dict(scope)
+        for cte in with_.expressions:
+            name = cte.alias.lower()
+            fresh = self.names.make("c")
+            self.ctes.add(fresh)
+            body = cte.this
+            while isinstance(body, exp.Subquery):
+                body = body.this
+            if with_.args.get("recursive"):
+                # Without UNION, engines read a base table of that name: nobody means that.
+                recursive = isinstance(body, exp.Union)
+                self.rewrite(cte.this, inner | {name: fresh if recursive else None})
+            else:
+                self.rewrite(cte.this, inner)
+            cte.args["alias"].set("this", exp.Identifier(this=fresh, quoted=True))
+            inner[name] = fresh
+        return inner
+
+    def _table(self, table: exp.Table, scope: Scope) -> None:
+        name = table.this
+        if not isinstance(name, exp.Identifier):
+            if type(name) not in self.dialect.table_functions or table.args.get("db"):
+                raise self.refusals.at(
+                    name,
+                    "table_function",
+                    "This function may not stand in FROM.",
+                    remedy="Read tables by their names, or use range() or unnest().",
+                )
+            for child in table.iter_expressions():
+                self.rewrite(child, scope)
+            return
+        joins = table.args.get("joins") or []
+        for join in joins:
+            self.rewrite(join, scope)
+        if not table.args.get("db") and name.name.lower() in scope:
+            self._cte_reference(table, name, scope[name.name.lower()])
+        else:
+            self._replace(table, name, joins)
+
+    def _cte_reference(self, table: exp.Table, name: exp.Identifier, fresh: str | None) -> None:
+        if fresh is None:
+            raise self.refusals.at(
+                name,
+                "recursion",
+                f"{name.name} reads itself without UNION.",
+                remedy="Write WITH RECURSIVE name AS (start UNION ALL step).",
+            )
+        _alias(table, name.name)
+        table.set("this", exp.Identifier(this=fresh, quoted=True))
+
+    def _replace(self, table: exp.Table, name: exp.Identifier, joins: list[exp.Join]) -> None:
+        found = self.catalog.find(table.catalog, table.db, name.name)
+        if found is None:
+            parts = [part for part in (table.catalog, table.db, name.name) if part]
+            near = self.catalog.near(".".join(parts)) or self.catalog.near(name.name)
+            raise self.refusals.at(
+                name,
+                "unknown_table",
+                f"There is no table {'.'.join(parts)} that you may read.",
+                remedy=f"Did you mean {' or '.join(near)}?"
+                if near
+                else "Ask the semantic layer which tables you may read.",
+            )
+        self.used.add(found)
+        _alias(table, name.name)
+        table.replace(
+            exp.Subquery(
+                this=self.projection.of(self.catalog[found]),
+                alias=table.args["alias"],
+                joins=joins,
+            )
+        )
+
+    def _unqualify(self, column: exp.Column, scope: Scope) -> None:
+        """``main.flights.carrier`` becomes ``flights.carrier``: the alias is all that is left."""
+        if column.args.get("db") and self.catalog.find(column.catalog, column.db, column.table):
+            column.set("db", None)
+            column.set("catalog", None)
+        for child in list(column.iter_expressions()):
+            self.rewrite(child, scope)
+
+
+def _alias(table: exp.Table, name: str) -> None:
+    """Keep the name by which the rest of the query knows the table."""
+    alias = table.args.get("alias")
+    if not isinstance(alias, exp.TableAlias):
+        table.set("alias", exp.TableAlias(this=exp.Identifier(this=name, quoted=True)))
+    elif not alias.this:
+        alias.set("this", exp.Identifier(this=name, quoted=True))
+
+
+def _name_subqueries(select: exp.Select) -> None:
+    """Name what would be named by its own text: engines would print the row policy in it."""
+    for item in list(select.expressions):
+        if not isinstance(item, exp.Alias | exp.Star) and item.find(exp.Select, exp.SetOperation):
+            name = exp.Identifier(this="subquery", quoted=True)
+            item.replace(exp.Alias(this=item.copy(), alias=name))

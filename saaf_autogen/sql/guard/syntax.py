@@ -1,0 +1,112 @@
+"""From text to one query's tree."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+from sqlglot.dialects.dialect import Dialect as SqlglotDialect
+from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.tokenizer_core import Token, TokenType
+
+from saaf_autogen.errors import SqlRefused
+from saaf_autogen.sql.guard.plan import Place
+from saaf_autogen.sql.guard.refusal import Refusals
+
+__all__ = ["identifiers", "read_query"]
+
+_MAX_CHARACTERS = 20_000
+_MAX_DEPTH = 60
+_OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
+_CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
+
+_SEND_SELECT = "Send one SELECT; metadata are in the semantic layer."
+# What a query may begin with; anything else is refused before sqlglot tries to make sense of it.
+_STARTS = {TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN}
+
+
+def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
+    """The tree of exactly one query.
+
+    Raises:
+        SqlRefused: rules ``too_long``, ``too_deep``, ``syntax``, ``one_statement``,
+            ``not_a_query``.
+    """
+    if len(sql) > _MAX_CHARACTERS:
+        raise SqlRefused(
+            f"The SQL is longer than {_MAX_CHARACTERS} characters.",
+            rule="too_long",
+            remedy="Send a shorter query; pass values as parameters.",
+        )
+    try:
+        reader = SqlglotDialect.get_or_raise(dialect)
+        tokens = reader.tokenize(sql)
+        _check_tokens(tokens, refusals)
+        statements = [tree for tree in reader.parser().parse(tokens, sql) if tree is not None]
+    except TokenError as error:
+        raise SqlRefused(
+            "The SQL cannot be split into words: a quote or a comment is left open.",
+            rule="syntax",
+            remedy="Close every quote and comment.",
+        ) from error
+    except ParseError as error:
+        raise _syntax(error) from error
+    except SqlglotError as error:
+        raise SqlRefused("The SQL cannot be parsed.", rule="syntax") from error
+    root = statements[0] if len(statements) == 1 else None
+    if not isinstance(root, exp.Query) or isinstance(root, exp.Table):
+        raise refusals.at_offset(
+            tokens[0].start, "not_a_query", "Only queries are run here.", remedy=_SEND_SELECT
+        )
+    return root
+
+
+def identifiers(query: exp.Expr, refusals: Refusals) -> dict[str, Place]:
+    """Every name in the tree, in lower case, at the first place where the caller wrote it."""
+    found: dict[str, tuple[int, str]] = {}
+    for node in query.find_all(exp.Identifier):
+        start = node.meta.get("start")
+        if isinstance(start, int):
+            known = found.get(node.name.lower())
+            if known is None or start < known[0]:
+                found[node.name.lower()] = start, node.name
+    return {name: Place(text, *refusals.place(start)) for name, (start, text) in found.items()}
+
+
+def _check_tokens(tokens: list[Token], refusals: Refusals) -> None:
+    if not tokens:
+        raise SqlRefused("There is no SQL.", rule="not_a_query", remedy=_SEND_SELECT)
+    if tokens[0].token_type not in _STARTS:
+        raise refusals.at_offset(
+            tokens[0].start, "not_a_query", "Only queries are run here.", remedy=_SEND_SELECT
+        )
+    depth, ended = 0, False
+    for token in tokens:
+        if token.token_type == TokenType.SEMICOLON:
+            ended = True
+        elif ended:
+            raise refusals.at_offset(
+                token.start,
+                "one_statement",
+                "There is more after the first statement.",
+                remedy="Send one SELECT without anything after its semicolon.",
+            )
+        depth += (token.token_type in _OPENING) - (token.token_type in _CLOSING)
+        if depth > _MAX_DEPTH:
+            raise refusals.at_offset(
+                token.start,
+                "too_deep",
+                f"The SQL is nested deeper than {_MAX_DEPTH} levels.",
+                remedy="Use common table expressions instead of nesting.",
+            )
+
+
+def _syntax(error: ParseError) -> SqlRefused:
+    first = error.errors[0] if error.errors else {}
+    near = str(first.get("highlight") or "")[:40]
+    line, end = int(first.get("line") or 0), int(first.get("col") or 0)
+    return SqlRefused(
+        f"The SQL cannot be parsed near {near!r}." if near else "The SQL cannot be parsed.",
+        rule="syntax",
+        remedy="Write one SELECT in the warehouse's dialect.",
+        line=line,
+        column=max(1, end - len(near) + 1) if line else 0,
+    )

@@ -1,0 +1,133 @@
+"""Guarded queries: the only way from a caller's SQL to a warehouse."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saaf_autogen.auth.access import TableAccess
+from saaf_autogen.sql.guard import Guard, PhysicalTable, Plan, VisibleTable
+from saaf_autogen.sql.guard.plan import Scalar
+from saaf_autogen.sql.warehouse import Column, QueryLimits, Warehouse
+
+__all__ = ["GuardedWarehouse", "QueryResult"]
+
+
+@dataclass(frozen=True)
+class QueryResult:
+    """What a caller gets.
+
+    Attributes:
+        columns: names and engine types.
+        rows: JSON-able values.
+        cut: a sentence on where the rows were cut, or None when they are whole.
+        sql: the caller's own SQL.
+        tables: visible names of the tables that were read.
+    """
+
+    columns: tuple[Column, ...]
+    rows: list[list[Any]]
+    cut: str | None
+    sql: str
+    tables: tuple[str, ...]
+
+
+class GuardedWarehouse:
+    """A warehouse behind the guard.
+
+    Args:
+        warehouse: the engine.
+        limits: the deployment's bounds; a call may ask for less, never for more.
+        mask_key: the secret that ``hash`` masks are keyed with. Without one, pseudonyms change
+            with each start of the host.
+        physical: where a visible table really is, if not under its own name.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        *,
+        limits: QueryLimits | None = None,
+        mask_key: str | None = None,
+        physical: Mapping[str, PhysicalTable] | None = None,
+    ) -> None:
+        self._warehouse = warehouse
+        self._limits = limits or QueryLimits()
+        self._physical = dict(physical or {})
+        self._guard = Guard(
+            warehouse.dialect,
+            mask_key=mask_key or secrets.token_urlsafe(32),
+            catalogs=frozenset({warehouse.name, warehouse.catalog}),
+        )
+
+    @property
+    def warehouse(self) -> Warehouse:
+        """The engine behind the guard."""
+        return self._warehouse
+
+    def plan(
+        self,
+        sql: str,
+        *,
+        visible: Mapping[str, TableAccess],
+        parameters: Mapping[str, Scalar] | None = None,
+        max_rows: int | None = None,
+    ) -> Plan:
+        """What a query would read, without running it.
+
+        Args:
+            sql: the caller's SQL.
+            visible: what the caller may read, by ``SCHEMA.TABLE``. Nothing else exists for them.
+            parameters: values for the named parameters of ``sql``.
+            max_rows: the most rows that the caller wants.
+
+        Raises:
+            SqlRefused: the guard said no.
+            ApprovalRequired: a table needs an approval.
+        """
+        most = self._limits.max_rows
+        return self._guard.plan(
+            sql,
+            visible={name: self._table(name, access) for name, access in visible.items()},
+            parameters=parameters,
+            max_rows=most if max_rows is None else max(0, min(most, max_rows)),
+        )
+
+    async def run(self, sql: str, plan: Plan, *, timeout_s: float | None = None) -> QueryResult:
+        """Run a plan made from ``sql``.
+
+        Args:
+            sql: the caller's SQL, for the result.
+            plan: from ``plan``, for the same caller.
+            timeout_s: seconds; never more than the deployment allows.
+
+        Raises:
+            SqlRefused, TimedOut, WarehouseFailed: see ``Warehouse.execute``.
+        """
+        limits = self._limits
+        if timeout_s is not None:
+            limits = replace(limits, timeout_s=min(limits.timeout_s, timeout_s))
+        rows = await self._warehouse.execute(plan, limits=limits)
+        return QueryResult(rows.columns, rows.rows, rows.cut, sql, plan.tables)
+
+    async def query(
+        self,
+        sql: str,
+        *,
+        visible: Mapping[str, TableAccess],
+        parameters: Mapping[str, Scalar] | None = None,
+        max_rows: int | None = None,
+        timeout_s: float | None = None,
+    ) -> QueryResult:
+        """Plan and run; arguments and errors as of ``plan`` and ``run``."""
+        plan = self.plan(sql, visible=visible, parameters=parameters, max_rows=max_rows)
+        return await self.run(sql, plan, timeout_s=timeout_s)
+
+    def _table(self, name: str, access: TableAccess) -> VisibleTable:
+        physical = self._physical.get(name)
+        if physical is None:
+            schema, _, table = name.partition(".")
+            physical = PhysicalTable(self._warehouse.catalog, schema, table)
+        return VisibleTable(physical, access)

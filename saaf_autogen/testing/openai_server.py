@@ -1,0 +1,274 @@
+"""A model server that speaks OpenAI's chat API over real HTTP and says what a script tells it.
+
+The script is a function of the request, so a conversation that is done again goes the same way.
+Faults are replies too: a server's errors, pages of HTML, broken JSON, a dropped connection.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+__all__ = ["Broken", "Calls", "Dropped", "Failure", "OpenAIServer", "Reply", "Slow", "Text"]
+
+
+@dataclass(frozen=True)
+class Text:
+    """An answer in words."""
+
+    content: str
+    finish_reason: str = "stop"
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Tool calls, in parallel where there are several: pairs of a name and its arguments.
+
+    Arguments given as text are sent as they are, so that broken JSON can be sent too.
+    """
+
+    calls: Sequence[tuple[str, Mapping[str, Any] | str]]
+    ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An HTTP error, with OpenAI's error document."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    code: str | None = None
+    message: str = "the double was told to fail"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A body that is no completion: HTML, half of a JSON document, no choices, far too much."""
+
+    body: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """The connection ends without an answer; when streaming, after so many pieces of text."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Slow:
+    """Nothing for so many seconds, then another reply."""
+
+    seconds: float
+    then: Reply
+
+
+Reply = Text | Calls | Failure | Broken | Dropped | Slow
+Script = Callable[[dict[str, Any]], Reply]
+
+
+class OpenAIServer:
+    """A context manager that serves on a free port of the loopback interface.
+
+    Args:
+        script: given the request's JSON body, says what to reply; called in the server's threads.
+
+    Attributes:
+        requests: the JSON bodies that came, in order.
+        authorizations: the Authorization headers that came, in order.
+    """
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._stopping = threading.Event()
+        self.requests: list[dict[str, Any]] = []
+        self.authorizations: list[str] = []
+        server = self
+
+        class Handler(_Handler):
+            double = server
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+
+    @property
+    def base_url(self) -> str:
+        """What ``base_url`` of a model in saaf.yaml is set to."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> OpenAIServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but no longer than the server lives."""
+        self._stopping.wait(seconds)
+
+    def reply(self, body: dict[str, Any], authorization: str) -> Reply:
+        """What the script says to a request."""
+        self.requests.append(body)
+        self.authorizations.append(authorization)
+        return self._script(body)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    double: OpenAIServer
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
+        """Quiet."""
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length))
+        with suppress(ConnectionError):  # the client may leave at any time
+            self._send(body, self.double.reply(body, self.headers.get("Authorization", "")))
+
+    def _send(self, body: dict[str, Any], reply: Reply) -> None:
+        if isinstance(reply, Slow):
+            self.double.wait(reply.seconds)
+            self._send(body, reply.then)
+        elif isinstance(reply, Failure):
+            error = {"message": reply.message, "type": "error", "param": None, "code": reply.code}
+            self._whole(reply.status, json.dumps({"error": error}).encode(), reply.headers)
+        elif isinstance(reply, Broken):
+            self._whole(200, reply.body, {"Content-Type": reply.content_type})
+        elif body.get("stream"):
+            self._stream(body, reply)
+        elif isinstance(reply, Dropped):
+            self._drop()
+        else:
+            self._whole(200, json.dumps(_completion(body, reply)).encode(), {})
+
+    def _whole(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _stream(self, body: dict[str, Any], reply: Text | Calls | Dropped) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        said: Text | Calls = Text("") if isinstance(reply, Dropped) else reply
+        if isinstance(reply, Dropped):
+            for index in range(reply.after):
+                self._event(_chunk(body, {"content": f"piece {index} "}))
+            self._drop()
+            return
+        for chunk in _chunks(body, said):
+            self._event(chunk)
+        self.wfile.write(b"data: [DONE]\n\n")
+
+    def _event(self, chunk: dict[str, Any]) -> None:
+        self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+        self.wfile.flush()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        # A reset, not an orderly end: linger of zero seconds.
+        self.connection.setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+        )
+        self.connection.close()
+
+
+def _usage(body: dict[str, Any], reply: Text | Calls) -> dict[str, int]:
+    prompt = len(json.dumps(body.get("messages", []))) // 4
+    answer = reply.content if isinstance(reply, Text) else json.dumps([*reply.calls])
+    completion = len(answer) // 4 + 1
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+    }
+
+
+def _tool_calls(reply: Calls) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": reply.ids[index] if index < len(reply.ids) else f"call_{index}",
+            "type": "function",
+            "function": {
+                "name": name,
+                "arguments": said if isinstance(said, str) else json.dumps(said),
+            },
+        }
+        for index, (name, said) in enumerate(reply.calls)
+    ]
+
+
+def _completion(body: dict[str, Any], reply: Text | Calls) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": None}
+    if isinstance(reply, Text):
+        message["content"], finish = reply.content, reply.finish_reason
+    else:
+        message["tool_calls"], finish = _tool_calls(reply), "tool_calls"
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": body.get("model", ""),
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+        "usage": _usage(body, reply),
+    }
+
+
+def _chunk(
+    body: dict[str, Any], delta: dict[str, Any], finish: str | None = None
+) -> dict[str, Any]:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": body.get("model", ""),
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}],
+        "usage": None,
+    }
+
+
+def _chunks(body: dict[str, Any], reply: Text | Calls) -> Iterator[dict[str, Any]]:
+    yield _chunk(body, {"role": "assistant", "content": ""})
+    if isinstance(reply, Text):
+        for word in reply.content.split(" "):
+            yield _chunk(body, {"content": word + " "})
+        yield _chunk(body, {}, reply.finish_reason)
+    else:
+        for index, call in enumerate(_tool_calls(reply)):
+            arguments = call["function"]["arguments"]
+            half = len(arguments) // 2
+            first = {**call, "index": index}
+            first["function"] = {**call["function"], "arguments": arguments[:half]}
+            yield _chunk(body, {"tool_calls": [first]})
+            rest = {"index": index, "function": {"arguments": arguments[half:]}}
+            yield _chunk(body, {"tool_calls": [rest]})
+        yield _chunk(body, {}, "tool_calls")
+    if (body.get("stream_options") or {}).get("include_usage"):
+        yield {**_chunk(body, {}), "choices": [], "usage": _usage(body, reply)}

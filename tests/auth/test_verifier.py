@@ -1,0 +1,243 @@
+"""The cache, revocation and polling of the verifier; attacks are in ``test_attacks``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
+
+from saaf_autogen.auth.keys import SigningKeys
+from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
+from saaf_autogen.crypto import Sealer
+from saaf_autogen.db import Database
+from saaf_autogen.errors import Unauthenticated
+from saaf_autogen.testing.clock import ManualClock
+
+ISSUER = "https://issuer.example"
+Mint = Callable[..., str]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise TimeoutError
+
+
+class CountingKeys:
+    """Counts how often a key is asked for: a cached token asks for none."""
+
+    def __init__(self) -> None:
+        self.key = ECKey.generate_key("P-256", auto_kid=True)
+        self.asked = 0
+
+    def verification_key(self, kid: str) -> ECKey | None:
+        self.asked += 1
+        return self.key if kid == self.key.kid else None
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def keys() -> CountingKeys:
+    return CountingKeys()
+
+
+@pytest.fixture
+def revoked() -> set[str]:
+    return set()
+
+
+@pytest.fixture
+def verifier(keys: CountingKeys, revoked: set[str], clock: ManualClock) -> TokenVerifier:
+    return TokenVerifier(
+        issuer=ISSUER, audience=ISSUER, keys=keys, revoked=revoked, clock=clock, cache_size=3
+    )
+
+
+@pytest.fixture
+def mint(keys: CountingKeys, clock: ManualClock) -> Mint:
+    def make(jti: str = "one", **more: Any) -> str:
+        now = int(clock.now().timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": ISSUER,
+            "sub": "client:ann",
+            "client_id": "ann",
+            "tenant": "default",
+            "iat": now,
+            "exp": now + 300,
+            "jti": jti,
+            **more,
+        }
+        return jwt.encode({"alg": "ES256", "typ": "at+jwt", "kid": keys.key.kid}, claims, keys.key)
+
+    return make
+
+
+async def test_a_verified_token_is_remembered_for_a_minute(
+    verifier: TokenVerifier, keys: CountingKeys, clock: ManualClock, mint: Mint
+) -> None:
+    token = mint()
+    first = await verifier.verify(token)
+    assert await verifier.verify(token) is first
+    assert keys.asked == 1
+    clock.advance(61)
+    assert await verifier.verify(token) == first
+    assert keys.asked == 2
+
+
+async def test_a_remembered_token_is_not_taken_past_its_expiry(
+    verifier: TokenVerifier, clock: ManualClock, mint: Mint
+) -> None:
+    token = mint(exp=int(clock.now().timestamp()) + 10)
+    await verifier.verify(token)
+    clock.advance(40)
+    with pytest.raises(Unauthenticated, match="expired") as refusal:
+        await verifier.verify(token)
+    assert refusal.value.extra["error"] == "invalid_token"
+    assert refusal.value.remedy
+
+
+async def test_clocks_may_differ_by_the_skew_and_no_more(
+    verifier: TokenVerifier, clock: ManualClock, mint: Mint
+) -> None:
+    now = int(clock.now().timestamp())
+    await verifier.verify(mint("a", exp=now - 29))
+    await verifier.verify(mint("b", iat=now + 29, nbf=now + 29))
+    for claims in ({"exp": now - 30}, {"iat": now + 31}, {"nbf": now + 31}):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(mint("c", **claims))
+
+
+async def test_the_cache_forgets_the_least_recently_used(
+    verifier: TokenVerifier, keys: CountingKeys, mint: Mint
+) -> None:
+    tokens = [mint(jti) for jti in "abc"]
+    for token in tokens:
+        await verifier.verify(token)
+    await verifier.verify(tokens[0])
+    await verifier.verify(mint("d"))
+    assert keys.asked == 4
+    await verifier.verify(tokens[0])
+    assert keys.asked == 4
+    await verifier.verify(tokens[1])
+    assert keys.asked == 5
+
+
+async def test_a_flush_forgets_everything(
+    verifier: TokenVerifier, keys: CountingKeys, mint: Mint
+) -> None:
+    token = mint()
+    await verifier.verify(token)
+    verifier.flush()
+    await verifier.verify(token)
+    assert keys.asked == 2
+
+
+async def test_a_revoked_token_is_refused_even_if_it_is_remembered(
+    verifier: TokenVerifier, revoked: set[str], mint: Mint
+) -> None:
+    token = mint("one")
+    await verifier.verify(token)
+    revoked.add("one")
+    with pytest.raises(Unauthenticated, match="revoked"):
+        await verifier.verify(token)
+    await verifier.verify(mint("two"))
+
+
+async def test_a_refused_token_is_not_remembered(
+    verifier: TokenVerifier, keys: CountingKeys, mint: Mint
+) -> None:
+    wrong = mint(aud="https://other.example")
+    for _ in range(2):
+        with pytest.raises(Unauthenticated):
+            await verifier.verify(wrong)
+    assert keys.asked == 2
+
+
+async def test_actors_come_outermost_first(verifier: TokenVerifier, mint: Mint) -> None:
+    act = {"sub": "agent:flights", "act": {"sub": "client:portal"}}
+    principal = await verifier.verify(mint(act=act))
+    assert [actor.subject for actor in principal.actors] == ["agent:flights", "client:portal"]
+
+
+async def test_a_chain_of_actors_without_end_is_refused(
+    verifier: TokenVerifier, mint: Mint
+) -> None:
+    act: dict[str, Any] = {"sub": "a"}
+    for _ in range(20):
+        act = {"sub": "a", "act": act}
+    with pytest.raises(Unauthenticated, match="actors"):
+        await verifier.verify(mint(act=act))
+
+
+async def test_what_another_process_revoked_or_rotated_arrives_by_polling(
+    database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    sealer = Sealer.load(tmp_path)
+    here, there = (SigningKeys(database, sealer, clock) for _ in range(2))
+    here.load()
+    there.load()
+    mine, theirs = RevokedTokens(database, clock), RevokedTokens(database, clock)
+    verifier = TokenVerifier(issuer=ISSUER, audience=ISSUER, keys=here, revoked=mine, clock=clock)
+    watching = asyncio.create_task(TokenWatch(here, mine, verifier, interval_s=0.01).run())
+    theirs.revoke("gone", tenant="default", expires_at=clock.now() + timedelta(minutes=5))
+    there.rotate()
+    await until(lambda: "gone" in mine and here.signing_key().kid == there.signing_key().kid)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+async def test_the_watch_outlives_a_store_that_is_away(
+    database: Database, tmp_path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = SigningKeys(database, Sealer.load(tmp_path), clock)
+    keys.load()
+    revoked = RevokedTokens(database, clock)
+    verifier = TokenVerifier(
+        issuer=ISSUER, audience=ISSUER, keys=keys, revoked=revoked, clock=clock
+    )
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE revoked_tokens RENAME TO away")
+        connection.commit()
+    watching = asyncio.create_task(TokenWatch(keys, revoked, verifier, interval_s=0.01).run())
+    await until(lambda: bool(caplog.records))
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE away RENAME TO revoked_tokens")
+        connection.commit()
+    other = RevokedTokens(database, clock)
+    other.revoke("late", tenant="default", expires_at=clock.now() + timedelta(minutes=5))
+    await until(lambda: "late" in revoked)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+def test_revocations_are_kept_until_the_token_would_have_expired(
+    database: Database, clock: ManualClock
+) -> None:
+    revoked = RevokedTokens(database, clock)
+    for jti, minutes in (("short", 1), ("long", 10), ("long", 10)):
+        ends = clock.now() + timedelta(minutes=minutes)
+        revoked.revoke(jti, tenant="default", expires_at=ends)
+    again = RevokedTokens(database, clock)
+    assert again.load()
+    assert "short" in again
+    assert "long" in again
+    assert not again.load()
+    clock.advance(120)
+    again.load()
+    assert "short" not in again
+    assert "long" in again

@@ -1,0 +1,124 @@
+"""A run engine with everything around it that is real, wired by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.clock import Clock
+from saaf_autogen.db import Base, Database
+from saaf_autogen.egress import EgressClient
+from saaf_autogen.errors import NotFound
+from saaf_autogen.journal import TurnExecutor
+from saaf_autogen.runs import (
+    Agent,
+    CallbackDeliverer,
+    DbosEngine,
+    Notifier,
+    RunRequest,
+    RunService,
+    Webhook,
+)
+from saaf_autogen.settings import RunSettings
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+ANN = Principal(
+    issuer="https://issuer", subject="client:ann", client_id="ann", scopes=frozenset({"a", "b"})
+)
+
+
+@dataclass(frozen=True)
+class Stores:
+    """URLs of SAAF's store and of the engine's."""
+
+    database: str
+    engine: str
+
+
+@dataclass
+class House:
+    database: Database
+    service: RunService
+    engine: DbosEngine
+    deliverer: CallbackDeliverer
+    egress: EgressClient
+    notifier: Notifier
+
+
+def find_agent(agent_id: str) -> Agent:
+    if agent_id != "flights":
+        raise NotFound("There is no such agent.")
+    return Agent("flights", "Flights", frozenset({"a", "c"}), {"provider": "x", "config": {}})
+
+
+async def secret_for(tenant: str, client_id: str) -> str | None:
+    return SECRET if (tenant, client_id) == ("default", "ann") else None
+
+
+def ask(text: str, url: str | None = None) -> RunRequest:
+    webhook = Webhook(url=url) if url else None
+    return RunRequest(agent_id="flights", input=text, webhook=webhook)
+
+
+def build(
+    stores: Stores,
+    team: TurnExecutor,
+    settings: RunSettings | None = None,
+    *,
+    clock: Clock | None = None,
+    allow: Sequence[str] = ("127.0.0.1",),
+) -> House:
+    database = Database(stores.database)
+    Base.metadata.create_all(database.engine)
+    settings = settings or RunSettings()
+    notifier = Notifier()
+    egress = EgressClient(allow)
+    engine = DbosEngine(
+        database,
+        team,
+        settings,
+        url=stores.engine,
+        notifier=notifier,
+        clock=clock,
+        sweep_s=0.1,
+        lost_s=0.3,
+    )
+    service = RunService(
+        database,
+        engine,
+        find_agent,
+        egress,
+        secret_for,
+        settings,
+        notifier=notifier,
+        clock=clock,
+        poll_s=0.1,
+    )
+    deliverer = CallbackDeliverer(
+        database, egress, secret_for, settings, notifier=notifier, clock=clock, poll_s=0.1
+    )
+    return House(database, service, engine, deliverer, egress, notifier)
+
+
+@asynccontextmanager
+async def living(
+    stores: Stores,
+    team: TurnExecutor,
+    settings: RunSettings | None = None,
+    *,
+    launch: bool = True,
+    clock: Clock | None = None,
+) -> AsyncIterator[House]:
+    """A house whose engine works, and is closed at the end."""
+    house = build(stores, team, settings, clock=clock)
+    try:
+        if launch:
+            await house.engine.launch()
+        yield house
+    finally:
+        await house.deliverer.close()
+        await house.engine.close()
+        await house.egress.aclose()
+        house.database.close()
