@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from saaf_autogen.api.security import challenge
 from saaf_autogen.errors import InsufficientScope, InvalidArguments, NotFound, SaafError
 
 __all__ = ["PROBLEM_SCHEMA", "add_problem_handlers", "problem_response"]
@@ -40,9 +41,6 @@ def problem_response(error: SaafError, *, instance: str = "") -> JSONResponse:
     authenticate = document.pop("www_authenticate", None)
     if authenticate:
         headers["WWW-Authenticate"] = str(authenticate)
-    elif isinstance(error, InsufficientScope):
-        scope = " ".join(error.missing)
-        headers["WWW-Authenticate"] = f'Bearer error="insufficient_scope", scope="{scope}"'
     if "retry_after" in document:
         headers["Retry-After"] = str(document["retry_after"])
     if instance:
@@ -61,6 +59,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 async def _saaf(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, SaafError):
         raise error
+    if isinstance(error, InsufficientScope):
+        issuer_url = request.app.state.saaf.issuer.url
+        error.extra["www_authenticate"] = challenge(error, issuer_url)
     if error.status >= 500:
         _log.error("%s %s: %s", request.method, request.url.path, error)
     return problem_response(error, instance=request.url.path)

@@ -140,7 +140,7 @@ def _cases(name: str, shares: Sequence[Share], rows: Predicate) -> tuple[ColumnC
 
 
 def _cross(left: Sequence[ColumnCase], right: Sequence[ColumnCase]) -> tuple[ColumnCase, ...]:
-    # Nested in this order the first pair that holds is the pair of each side's first case.
+    # The first pair that holds is the pair of each side's first case.
     return _tidy(
         ColumnCase(all_of(mine.when, theirs.when), meet(mine.mask, theirs.mask))
         for mine in left

@@ -12,7 +12,7 @@ import httpx
 from saaf_autogen.egress.network import Resolver
 from saaf_autogen.egress.policy import EgressPolicy
 from saaf_autogen.egress.transport import EgressTransport
-from saaf_autogen.errors import TimedOut, Upstream
+from saaf_autogen.errors import InvalidArguments, TimedOut, Upstream
 
 __all__ = ["EgressClient", "EgressResponse"]
 
@@ -62,8 +62,8 @@ class EgressClient:
         """Refuse a URL that no later request could reach, as far as can be told now.
 
         Raises:
-            InvalidArguments: its form, its scheme or its host's addresses are refused.
-            Upstream: its host does not resolve.
+            InvalidArguments: its form, its scheme or its host's addresses are refused, or its host
+                does not resolve.
             TimedOut: the resolver took too long.
         """
         parsed = self.policy.check(url)
@@ -71,6 +71,8 @@ class EgressClient:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self.transport.backend.addresses(parsed.raw_host.decode("ascii"), port)
+        except Upstream as error:
+            raise InvalidArguments(f"The URL was refused. {error.detail}") from error
         except TimeoutError as error:
             raise TimedOut("The host's name took too long to resolve.") from error
 

@@ -180,7 +180,7 @@ class Project:
         return Principal(
             issuer="local",
             subject=who.subject,
-            kind="user",
+            kind="client" if who.subject.startswith("client:") else "user",
             groups=frozenset(who.groups),
             scopes=frozenset(who.scopes),
             attributes={

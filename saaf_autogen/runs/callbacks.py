@@ -134,7 +134,7 @@ class CallbackDeliverer:
         if secret is None:
             return None, "no_secret"
         try:
-            headers = signed_headers(secret, callback, self._clock.now())
+            headers = _signed_headers(secret, callback, self._clock.now())
             response = await self._egress.request(
                 "POST",
                 callback.url,
@@ -179,7 +179,7 @@ class CallbackDeliverer:
         )
 
 
-def signed_headers(secret: str, callback: Callback, now: datetime) -> dict[str, str]:
+def _signed_headers(secret: str, callback: Callback, now: datetime) -> dict[str, str]:
     """The headers of one try (Standard Webhooks 1.0): the id stays, the time is this try's."""
     from standardwebhooks import Webhook  # lazy: it brings in a client library
 

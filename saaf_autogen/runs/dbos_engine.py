@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -119,8 +120,13 @@ class DbosEngine:
 
     async def start(self, run_id: str) -> None:
         """Take up a run at once if there is a free slot; the sweeper will otherwise."""
-        if self._sweeper is not None and not self._closing and self._free > 0:
+        if self._sweeper is None or self._closing or self._free <= 0:
+            return
+        try:
             await self._take_up(run_id)
+        # A boundary: the row is committed, so the run exists; the sweeper will try again.
+        except Exception as error:
+            _logger.warning("run %s is not started yet: %s", run_id, type(error).__name__)
 
     async def cancel(self, run_id: str) -> None:
         """Stop a run that executes here; its end is written by its own workflow."""
@@ -213,17 +219,16 @@ class DbosEngine:
         return str(outcome["end"])
 
     async def _sweep(self) -> None:
-        elapsed = 0.0
+        searched = time.monotonic()
         while True:
             try:
                 await self._look_around()
-                if elapsed >= self._lost_s:
-                    elapsed = 0.0
+                if time.monotonic() - searched >= self._lost_s:
+                    searched = time.monotonic()
                     await self._end_lost()
             # A boundary: the sweeper outlives whatever the store does.
             except Exception as error:
                 _logger.warning("the sweeper failed: %s", type(error).__name__)
-            elapsed += self._sweep_s
             await rung(self._wake, self._sweep_s)
             self._wake.clear()
 

@@ -16,6 +16,9 @@ from saaf_autogen.runs.text import canonical, clean_json, clean_text
 __all__ = ["append", "append_event", "read_events"]
 
 _MAX_KEY = 400
+_MAX_BATCH = 1_000
+# What an integer column takes; readers send whatever they like.
+_MAX_SEQ = 2**31 - 1
 
 
 def append_event(
@@ -70,9 +73,9 @@ def read_events(
     """The entries after the one with the id ``after``, in their order."""
     query = (
         select(RunEventRow)
-        .where(RunEventRow.run_id == run_id, RunEventRow.seq > after)
+        .where(RunEventRow.run_id == run_id, RunEventRow.seq > min(max(after, 0), _MAX_SEQ))
         .order_by(RunEventRow.seq)
-        .limit(limit)
+        .limit(min(max(limit, 1), _MAX_BATCH))
     )
     return [
         RunEvent(id=row.seq, type=row.type, data=row.data, at=row.at)

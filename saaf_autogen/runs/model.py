@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from saaf_autogen.auth.principal import Principal
-from saaf_autogen.runs.text import canonical
+from saaf_autogen.runs.text import canonical, clean_json
 
 __all__ = [
     "TERMINAL",
@@ -56,9 +56,14 @@ class RunRequest(BaseModel):
     @field_validator("metadata")
     @classmethod
     def _small(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if len(canonical(value)) > _MAX_METADATA:
+        try:
+            clean: dict[str, Any] = clean_json(value)
+            size = len(canonical(clean))
+        except RecursionError as error:
+            raise ValueError("metadata is nested too deeply") from error
+        if size > _MAX_METADATA:
             raise ValueError(f"metadata is over {_MAX_METADATA} bytes of JSON")
-        return value
+        return clean
 
 
 class Run(BaseModel):

@@ -17,7 +17,16 @@ from sqlalchemy.orm import Session
 from saaf_autogen.runs.tables import CallbackRow, RunRow
 from saaf_autogen.runs.text import fit_text
 
-__all__ = ["MAX_PAYLOAD", "Callback", "add", "callbacks_of", "candidates", "claim", "settle"]
+__all__ = [
+    "MAX_PAYLOAD",
+    "Callback",
+    "add",
+    "callbacks_of",
+    "candidates",
+    "claim",
+    "envelope",
+    "settle",
+]
 
 MAX_PAYLOAD = 20_000
 _CANDIDATES = 200

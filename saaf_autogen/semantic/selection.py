@@ -20,9 +20,9 @@ from saaf_autogen.semantic.sql import ColumnUse, SqlUse, read_expression
 from saaf_autogen.semantic.visibility import (
     Hidden,
     TextGuard,
+    columns_of,
     is_filtered,
     shows_value,
-    tested_columns,
 )
 from saaf_autogen.semantic.visible import (
     VisibleField,
@@ -277,11 +277,15 @@ class Selection:
         """Whether the SQL names no hidden column, not even as an alias or within a string."""
         if any(self._guard.hides_name(name) for name in item.use.names):
             return False
-        return not any(
-            _described(scope.table, use.name) and use.name not in scope.columns
-            for use in item.use.columns
+        loose = [ColumnUse(name) for name in item.use.loose]
+        hidden = [
+            use
+            for use in (*item.use.columns, *loose)
             for scope in _owners(use, item.use, scopes)
-        )
+            if use.name in _described(scope.table) - set(scope.columns)
+        ]
+        whole = all(_described(scope.table) <= set(scope.columns) for scope in scopes)
+        return not hidden and (whole or not item.use.natural)
 
     def _literals(self, use: SqlUse, scopes: list[_Scope]) -> bool:
         """Whether no constant of the SQL is a value that a row predicate excludes."""
@@ -354,13 +358,13 @@ def _scope(table: CatalogTable, access: TableAccess | None) -> _Scope | None:
     if access is None:
         return None
     granted = {name.casefold(): column for name, column in access.columns.items()}
-    described = {(item.use.column or "").casefold() for item in table.fields} - {""}
+    described = _described(table)
     columns = {name: column for name, column in granted.items() if name in described}
     if not columns:
         return None
     tests = [access.rows, *(case.when for item in columns.values() for case in item.cases)]
     scope = _Scope(table, access, columns, set(columns))
-    scope.tested = frozenset().union(*(tested_columns(test) for test in tests))
+    scope.tested = frozenset().union(*(columns_of(test) for test in tests))
     # Fields and metrics may build on each other: add until nothing more becomes visible.
     items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
     before = -1
@@ -393,8 +397,8 @@ def _names(table: CatalogTable, scope: _Scope | None) -> Hidden:
     return names
 
 
-def _described(table: CatalogTable, name: str) -> bool:
-    return any((item.use.column or "").casefold() == name for item in table.fields)
+def _described(table: CatalogTable) -> set[str]:
+    return {item.use.column.casefold() for item in table.fields if item.use.column is not None}
 
 
 def _owners(use: ColumnUse, sql: SqlUse, scopes: list[_Scope]) -> list[_Scope]:

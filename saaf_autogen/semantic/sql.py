@@ -66,6 +66,8 @@ class SqlUse:
         aliases: tables by each name under which the SQL knows them.
         columns: column references.
         names: every identifier and every string, folded; what a reader of the SQL would see.
+        loose: those of them that may be columns without being column references.
+        natural: whether a join compares all columns of one name.
         literals: constants beside the columns that they are compared with.
         parameters: named parameters, in the order of their first use.
         positional: whether there are unnamed parameters.
@@ -76,6 +78,8 @@ class SqlUse:
     aliases: dict[str, frozenset[TableUse]]
     columns: frozenset[ColumnUse]
     names: frozenset[str]
+    loose: frozenset[str]
+    natural: bool
     literals: frozenset[LiteralUse]
     parameters: tuple[str, ...]
     positional: bool
@@ -145,16 +149,24 @@ def _use(tree: exp.Expr, columns: frozenset[ColumnUse]) -> SqlUse:
         alias = node.alias_or_name.casefold()
         aliases[alias] = aliases.get(alias, frozenset()) | {table}
     names = {node.name.casefold() for node in tree.find_all(exp.Identifier)}
-    names |= {node.name.casefold() for node in tree.find_all(exp.Literal) if node.is_string}
+    texts = {node.name.casefold() for node in tree.find_all(exp.Literal) if node.is_string}
+    # USING, EXCLUDE and COLUMNS('…') name columns without a reference to them.
+    bare = {
+        node.name.casefold()
+        for node in tree.find_all(exp.Identifier)
+        if not isinstance(node.parent, exp.Column | exp.Table | exp.TableAlias | exp.Alias)
+    }
     found = [node.name for node in tree.dfs() if isinstance(node, exp.Placeholder | exp.Parameter)]
     return SqlUse(
         tables=frozenset(tables),
         aliases=aliases,
         columns=columns,
-        names=frozenset(names),
+        names=frozenset(names | texts),
+        loose=frozenset(bare | texts),
+        natural=any(join.method == "NATURAL" for join in tree.find_all(exp.Join)),
         literals=frozenset(_literals(tree)),
-        parameters=tuple(dict.fromkeys(name for name in found if name)),
-        positional="" in found,
+        parameters=tuple(name for name in dict.fromkeys(found) if name.isidentifier()),
+        positional=not all(name.isidentifier() for name in found),
     )
 
 
@@ -194,9 +206,11 @@ def _scoped_columns(tree: exp.Query) -> Iterator[ColumnUse]:
         query = scope.expression
         selects = query.named_selects if isinstance(query, exp.Query) else []
         aliases = {name.casefold() for name in selects}
+        # Inner scopes come first; outer ones list the unqualified columns of inner ones again.
         for column in scope.columns:
-            seen.add(id(column))
-            yield _resolve(column, scope, aliases)
+            if id(column) not in seen:
+                seen.add(id(column))
+                yield _resolve(column, scope, aliases)
     for column in tree.find_all(exp.Column):
         if id(column) not in seen:
             yield ColumnUse(column.name.casefold(), column.table.casefold())

@@ -20,17 +20,17 @@ from saaf_autogen.auth.access import (
     all_of,
 )
 
-__all__ = ["Hidden", "TextGuard", "is_filtered", "may_hold", "shows_value", "tested_columns"]
+__all__ = ["Hidden", "TextGuard", "is_filtered", "may_hold", "shows_value", "columns_of"]
 
 _WORD = re.compile(r"\w+(?:\.\w+)*")
 _SENTENCE = re.compile(r"(?<=[.;!?])\s+")
 
 
-def tested_columns(predicate: Predicate) -> frozenset[str]:
+def columns_of(predicate: Predicate) -> frozenset[str]:
     """Names (lower case) of the columns that a predicate looks at."""
     if isinstance(predicate, Comparison):
         return frozenset({predicate.column.casefold()})
-    return frozenset().union(*(tested_columns(item) for item in predicate.items))
+    return frozenset().union(*(columns_of(item) for item in predicate.items))
 
 
 def may_hold(predicate: Predicate, column: str, value: Any) -> bool | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from saaf_autogen.errors import SaafError, SqlRefused, WarehouseFailed
+from saaf_autogen.sql.duckdb_size import TOO_LARGE
 from saaf_autogen.sql.guard import Plan, nearest
 
 __all__ = ["explain_failure"]
@@ -75,6 +76,12 @@ def explain_failure(error: BaseException, plan: Plan) -> SaafError:
     text = str(error)
     if kind == "BinderException":
         return _binding(text, plan)
+    if kind == "InvalidInputException" and TOO_LARGE in text:
+        return SqlRefused(
+            "A single row of the result is larger than a whole result may be.",
+            rule="row_too_large",
+            remedy="Return rows instead of long lists and texts, or aggregate further.",
+        )
     if kind == "OutOfMemoryException":
         return WarehouseFailed(
             "The query needs more memory than the warehouse may use.",

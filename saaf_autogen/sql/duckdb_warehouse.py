@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from saaf_autogen.errors import ConfigurationError, TimedOut, WarehouseFailed
 from saaf_autogen.sql.duckdb_check import cross_check
 from saaf_autogen.sql.duckdb_errors import explain_failure
+from saaf_autogen.sql.duckdb_size import weighed
 from saaf_autogen.sql.guard import DUCKDB, Dialect, PhysicalTable, Plan
 from saaf_autogen.sql.values import jsonable
 from saaf_autogen.sql.warehouse import Column, QueryLimits, Rows, TableSchema
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DuckDBWarehouse"]
 
-_FETCH_ROWS = 256
+_FETCH_ROWS = 128
 _INTERRUPT_EVERY_S = 0.02
 # The name of an ENUM type lists its labels, those of hidden rows among them.
 _ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:,\s*)?)*\)")
@@ -167,6 +168,7 @@ class DuckDBWarehouse:
 
     def _drain(self, job: _Job, waiting: asyncio.Future[Rows]) -> None:
         waiting.cancel()
+        job.stop()
         task = asyncio.get_running_loop().create_task(self._interrupt(job))
         self._draining.add(task)
         task.add_done_callback(self._draining.discard)
@@ -185,7 +187,11 @@ class DuckDBWarehouse:
             if job.stopped.is_set():
                 raise WarehouseFailed("The query was stopped before it started.")
             cross_check(cursor, job.plan)
-            cursor.execute(job.plan.sql, dict(job.plan.parameters))
+            parameters = dict(job.plan.parameters)
+            described = cursor.execute(f"SELECT * FROM ({job.plan.sql}) AS q LIMIT 0", parameters)  # noqa: S608 - the guard's SQL
+            columns = [(str(name), kind) for name, kind, *_ in described.description or ()]
+            sql = weighed(job.plan.sql, columns, job.limits.max_bytes)
+            cursor.execute(sql, parameters)
             return _collect(cursor, job)
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
             # Without its cause: DuckDB's text, and so a log of it, may quote rows.

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 
 import httpx
 import pytest
 
 from saaf_autogen.egress import EgressClient, EgressPolicy, EgressTransport
 from saaf_autogen.errors import InvalidArguments, TimedOut, Upstream
-from tests.egress.server import Received, reply, serving
+from tests.egress.server import Received, certificate, reply, serving
 
 
 class Names:
@@ -89,8 +91,10 @@ async def test_a_trailing_dot_does_not_change_what_localhost_is() -> None:
 async def test_a_name_that_does_not_resolve_is_said_to_be_so() -> None:
     client = EgressClient(resolver=Names(**PRIVATE))
     for name in ("nowhere", "empty"):
-        with pytest.raises(Upstream, match="does not resolve"):
+        with pytest.raises(InvalidArguments, match="does not resolve"):
             await client.check_url(f"https://{name}.example.com/")
+        with pytest.raises(Upstream, match="does not resolve"):
+            await client.request("GET", f"https://{name}.example.com/")
     await client.aclose()
 
 
@@ -204,6 +208,26 @@ async def test_a_dropped_connection_and_an_answer_that_is_no_http_are_upstream_f
         with pytest.raises(Upstream):
             await client.request("GET", server.url())
         await client.aclose()
+
+
+async def test_the_certificate_is_checked_against_the_name_and_not_the_address(
+    tmp_path: Path,
+) -> None:
+    server_side, authority = certificate("hooks.internal", tmp_path)
+    trusting = ssl.create_default_context(cafile=str(authority))
+    names = Names(hooks=[["127.0.0.1"]], other=[["127.0.0.1"]])
+    async with serving(ok, server_side) as server:
+        allow = ["hooks.internal", "other.internal"]
+        client = EgressClient(allow, resolver=names, ssl_context=trusting)
+        answer = await client.request("GET", f"https://hooks.internal:{server.port}/")
+        assert answer.status == 200
+        with pytest.raises(Upstream):
+            await client.request("GET", f"https://other.internal:{server.port}/")
+        stranger = EgressClient(allow, resolver=names)
+        with pytest.raises(Upstream):
+            await stranger.request("GET", f"https://hooks.internal:{server.port}/")
+        await client.aclose()
+        await stranger.aclose()
 
 
 async def test_any_httpx_client_can_take_the_transport() -> None:

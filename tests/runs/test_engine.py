@@ -249,6 +249,52 @@ async def test_the_loop_can_use_threads_after_the_engine_is_closed(
     assert await asyncio.to_thread(lambda: 7) == 7
 
 
+async def test_a_cancellation_recorded_while_the_host_was_down_holds_at_its_next_launch(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team) as house:
+        run = await house.service.create(ANN, ask("sleep 30"))
+        await team.until(lambda: bool(team.turns))
+    async with living(sqlite, team, launch=False) as house:
+        assert (await house.service.cancel(ANN, run.id)).status == "running"
+    async with living(sqlite, team) as house:
+        assert (await house.service.wait(ANN, run.id, 10)).status == "cancelled"
+    assert len(team.turns) == 1
+
+
+async def test_a_run_that_kills_its_host_again_and_again_is_given_up(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team) as house:
+        run = await house.service.create(ANN, ask("sleep 30"))
+        await team.until(lambda: bool(team.turns))
+    tamper(sqlite, "UPDATE workflow_status SET recovery_attempts = 11")
+    async with living(sqlite, team) as house:
+        ended = await house.service.wait(ANN, run.id, 10)
+    assert ended.status == "failed"
+    assert ended.error is not None
+    assert ended.error["code"] == "unavailable"
+    assert len(team.turns) == 1
+
+
+async def test_a_run_is_taken_up_again_when_the_engines_own_store_was_lost(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team) as house:
+        run = await house.service.create(ANN, ask("sleep 0.4"))
+        await team.until(lambda: bool(team.turns))
+    tamper(sqlite, "DELETE FROM workflow_status")
+    async with living(sqlite, team) as house:
+        assert (await house.service.wait(ANN, run.id, 10)).status == "completed"
+
+
+def tamper(stores: Stores, sql: str, **values: str) -> None:
+    engine = create_engine(stores.engine)
+    with engine.begin() as connection:
+        assert connection.execute(text(sql), values).rowcount == 1
+    engine.dispose()
+
+
 class Bomb:
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -265,14 +311,8 @@ async def test_a_pickle_that_was_slipped_into_the_engines_store_is_not_opened(
         await team.until(lambda: bool(team.turns))
     target = tmp_path / "owned"
     bomb = base64.b64encode(pickle.dumps(Bomb(target))).decode()
-    engine = create_engine(sqlite.engine)
-    with engine.begin() as connection:
-        changed = connection.execute(
-            text("UPDATE workflow_status SET inputs = :bomb, serialization = 'py_pickle'"),
-            {"bomb": bomb},
-        )
-        assert changed.rowcount == 1
-    engine.dispose()
+    tamper(sqlite, "UPDATE workflow_input SET inputs = :bomb", bomb=bomb)
+    tamper(sqlite, "UPDATE workflow_status SET serialization = 'py_pickle'")
     async with living(sqlite, team) as house:
         ended = await house.service.wait(ANN, run.id, 10)
     assert not target.exists()

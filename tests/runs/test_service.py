@@ -12,6 +12,13 @@ from tests.runs.house import ANN, House, Stores, ask, living
 from tests.runs.team import Team
 
 
+def nested(depth: int) -> object:
+    value: object = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
 async def follow(house: House, run_id: str, after: int = 0) -> list[RunEvent]:
     return [event async for event in house.service.stream(ANN, run_id, after=after)]
 
@@ -27,7 +34,9 @@ async def test_a_stream_begins_with_the_past_and_ends_with_the_run(
         assert live[-1].type == "run.completed"
         assert (past, late) == (live, live[2:])
         assert await follow(house, run.id, live[-1].id) == []
-        assert await follow(house, run.id, 99) == []
+        for beyond in (99, 10**30):
+            assert await follow(house, run.id, beyond) == []
+        assert await follow(house, run.id, -5) == live
 
 
 async def test_who_left_a_stream_and_comes_back_misses_nothing_and_cancels_nothing(
@@ -144,6 +153,7 @@ async def test_a_run_waits_as_queued_where_no_engine_works(sqlite: Stores, team:
         {"agent_id": "flights", "input": "x", "principal": {}},
         {"agent_id": "flights", "input": "x", "webhook": {"url": "https://a", "secret": "s"}},
         {"agent_id": "flights", "input": "x", "metadata": {"a": "b" * 16_000}},
+        {"agent_id": "flights", "input": "x", "metadata": {"a": nested(4_000)}},
         {"agent_id": "flights", "input": "x" * 200_001},
     ],
 )

@@ -10,8 +10,8 @@ from saaf_autogen.sql.guard.dialect import Dialect
 __all__ = ["DUCKDB", "ENGINE_FUNCTIONS", "ENGINE_TABLE_FUNCTIONS"]
 
 # Left out on purpose: whatever reads files, settings, catalogs, statistics (`stats` tells the
-# extremes of rows that a policy hides) or types (`typeof` lists an ENUM's labels), runs SQL held in a string, calls by a name held in a
-# string, keeps state, sleeps, or takes a lambda.
+# extremes of rows that a policy hides) or types (`typeof` lists an ENUM's labels), runs SQL held
+# in a string, calls by a name held in a string, keeps state, sleeps, or takes a lambda.
 _NUMERIC = """
 abs acos acosh add asin asinh atan atan2 atanh bin bit_count cbrt ceil ceiling cos cosh cot
 degrees divide even exp factorial fdiv floor fmod gamma gcd greatest_common_divisor isfinite isinf
@@ -46,13 +46,13 @@ to_years today transaction_timestamp try_strptime week weekday weekofyear year y
 _NESTED = """
 array_append array_cat array_concat array_contains array_distinct array_has array_has_all
 array_has_any array_indexof array_intersect array_length array_pop_back array_pop_front
-array_position array_prepend array_push_back array_push_front array_resize array_reverse
+array_position array_prepend array_push_back array_push_front array_reverse
 array_reverse_sort array_slice array_sort array_to_string array_unique array_value array_where
 array_zip cardinality element_at flatten len list_any_value list_append list_avg list_bool_and
 list_bool_or list_cat list_concat list_contains list_count list_distinct list_element list_extract
 list_first list_grade_up list_has list_has_all list_has_any list_indexof list_intersect list_last
 list_max list_median list_min list_mode list_pack list_position list_prepend list_product
-list_resize list_reverse list_reverse_sort list_select list_slice list_sort list_stddev_pop
+list_reverse list_reverse_sort list_select list_slice list_sort list_stddev_pop
 list_stddev_samp list_string_agg list_sum list_unique list_value list_var_pop list_var_samp
 list_where list_zip map map_concat map_contains map_entries map_extract map_extract_value
 map_from_entries map_keys map_values range generate_series row struct_concat struct_extract

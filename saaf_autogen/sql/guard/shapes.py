@@ -201,6 +201,10 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         name = node.this if isinstance(node.this, str) else ""
         if not _FUNCTION_NAME.fullmatch(name) or name.lower() not in dialect.functions:
             raise _refused_function(node, name, refusals)
+    elif type(node) in dialect.table_functions:
+        # As a value, a range is one huge list.
+        if not isinstance(node.parent, exp.Table | exp.Unnest | exp.Explode):
+            raise _refused_function(node, refusals.written(node), refusals)
     elif isinstance(node, exp.DataType) and node.this not in dialect.types:
         raise _refused_type(node, refusals)
     elif isinstance(node, exp.Placeholder) and not node.name:

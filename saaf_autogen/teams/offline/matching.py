@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saaf_autogen.teams.offline.values import Parameter, Placed, Value, find_values
-from saaf_autogen.teams.offline.vocabulary import ARTICLES, GENERIC, LIGHT, ORDERED, STOP
+from saaf_autogen.teams.offline.vocabulary import (
+    ARTICLES,
+    DIRECTIONS,
+    GENERIC,
+    LIGHT,
+    ORDERED,
+    STOP,
+)
 from saaf_autogen.teams.offline.words import Token, concepts, stem, tokenize
 
 __all__ = ["Match", "Verified", "match_question"]
@@ -147,7 +154,11 @@ def _assign(
     """Give each parameter one value, by the words around it where several would do."""
     options = []
     for parameter in parameters:
-        places = find_values(parameter, tokens)
+        places = [
+            placed
+            for placed in find_values(parameter, tokens)
+            if _same_direction(tokens, placed, template, theirs.get(parameter.name))
+        ]
         if not places:
             match.missing.append(parameter)
         else:
@@ -196,10 +207,21 @@ def _likeness(
     return score
 
 
+def _same_direction(
+    tokens: list[Token], placed: Placed, template: list[Token], example: Placed | None
+) -> bool:
+    if example is None:
+        return True
+    ours, theirs = _before(tokens, min(placed.indexes)), _before(template, min(example.indexes))
+    return ours == theirs or not {ours, theirs} & DIRECTIONS
+
+
 def _before(tokens: list[Token], index: int) -> str:
     index -= 1
     while index >= 0 and tokens[index].low in ARTICLES:
         index -= 1
+    if index > 0 and (tokens[index - 1].low, tokens[index].low) == ("out", "of"):
+        return "from"
     return stem(tokens[index].low) if index >= 0 else ""
 
 
@@ -259,6 +281,9 @@ def _named_beside(
         indexes = placed[parameter.name].indexes
         if min(indexes) and tokens[min(indexes) - 1].low == "by":
             beside.add(min(indexes) - 1)
+        after = max(indexes) + 1
+        if after < len(tokens) and _says_year(parameter.description, tokens[after].low):
+            beside.add(after)
         for step, start in ((-1, min(indexes)), (1, max(indexes))):
             at = start + step
             while 0 <= at < len(tokens) and tokens[at].low in STOP:
@@ -266,6 +291,11 @@ def _named_beside(
             if 0 <= at < len(tokens) and {name for name, _ in concepts([tokens[at]])} & words:
                 beside.add(at)
     return beside
+
+
+def _says_year(description: str, word: str) -> bool:
+    """Whether a description such as ``month of 2013`` answers for the year beside a value."""
+    return bool(re.fullmatch(r"(?:19|20)\d\d", word) and re.search(rf"\b{word}\b", description))
 
 
 def _parameter_words(parameters: Sequence[Parameter]) -> set[str]:

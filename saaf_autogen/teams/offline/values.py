@@ -109,9 +109,10 @@ def _enumerated(parameter: Parameter, tokens: Sequence[Token]) -> list[Placed]:
         if len(keys) == 1 and not hidden:
             placed.append(Placed(start, end, _typed(parameter, next(iter(keys)))))
     shape = None if parameter.is_number else _shape(str(parameter.example or ""))
-    if not placed and shape is not None:
+    if shape is not None:
         # The known values need not be all; a code in capitals stands for itself.
-        return list(_shaped(shape, tokens))
+        known = frozenset[int]().union(*(value.indexes for value in placed))
+        placed += [value for value in _shaped(shape, tokens) if not value.indexes & known]
     return placed
 
 

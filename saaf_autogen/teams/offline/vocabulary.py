@@ -6,6 +6,7 @@ __all__ = [
     "ARTICLES",
     "BEFORE_MONTH",
     "CLASS_OF",
+    "DIRECTIONS",
     "ENGLISH",
     "GENERIC",
     "INFINITIVES",
@@ -35,6 +36,8 @@ LIGHT = _words("data dataset info operat fly run happen occur mak tak plac exist
 GENERIC = _words("given certain particular specific som chosen")
 # Where these stand, the order of the words decides the meaning.
 ORDERED = _words("gt lt gte lte than versu")
+# A value after one of these is another value after a different one: from JFK, to JFK.
+DIRECTIONS = _words("from to into via through before after since until")
 INFINITIVES = _words("know see get find have be show learn hear understand")
 BEFORE_MONTH = _words("in of for during since until from early late mid month")
 
@@ -69,7 +72,7 @@ PHRASES: dict[tuple[str, ...], str] = {
 }
 _CLASSES = {
     "count": "count",
-    "most": "most top highest largest biggest greatest maximum max",
+    "most": "most top highest largest biggest greatest maximum max busiest",
     "least": "fewest least lowest smallest minimum min bottom",
     "averag": "average averages averaged mean avg",
     "not": "not no never without except excluding exclude excludes besides neither nor non none "

@@ -1,0 +1,102 @@
+"""Whatever bytes come, the answer is a problem document in the 4xx range."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.api.conftest import As
+
+BODIES = {
+    "nothing": b"",
+    "half an object": b'{"agent_id": "flights"',
+    "not JSON": b"agent_id=flights",
+    "an array": b"[1, 2, 3]",
+    "a string": b'"flights"',
+    "null": b"null",
+    "NaN": b'{"agent_id": "flights", "input": NaN}',
+    "Infinity": b'{"agent_id": "flights", "input": "x", "metadata": {"a": Infinity}}',
+    "a huge number": b'{"agent_id": "flights", "input": "x", "metadata": {"a": 1e999}}',
+    "a number of 5000 digits": b'{"agent_id": "flights", "metadata": {"a": ' + b"9" * 5000 + b"}}",
+    "a lone surrogate": b'{"agent_id": "flights", "input": "\\ud800"}',
+    "a lone surrogate in a key": b'{"agent_id": "flights", "input": "x", "metadata": {"\\udfff": 1}}',
+    "NUL": b'{"agent_id": "flights", "input": "a\\u0000b"}',
+    "not UTF-8": b'{"agent_id": "flights", "input": "\xff\xfe"}',
+    "UTF-16": '{"agent_id": "flights", "input": "x"}'.encode("utf-16"),
+    "a key twice": b'{"agent_id": "flights", "input": "x", "input": "y"}',
+    "deep nesting": b'{"metadata": ' + b"[" * 500 + b"]" * 500 + b"}",
+    "very deep nesting": b"[" * 200_000,
+    "an unknown field": b'{"agent_id": "flights", "input": "x", "inptu": "y"}',
+    "wrong types": b'{"agent_id": 7, "input": ["x"]}',
+    "empty input": b'{"agent_id": "flights", "input": ""}',
+}
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/actions/warehouse.query"])
+def test_a_hostile_body_is_refused_and_explained(
+    path: str, body: bytes, http: httpx.Client, acting_as: As
+) -> None:
+    headers = {**acting_as("analyst"), "Content-Type": "application/json"}
+    response = http.post(path, content=body, headers=headers)
+    assert 400 <= response.status_code < 500, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["detail"]
+
+
+def test_a_body_over_the_limit_is_refused_before_it_is_parsed(
+    http: httpx.Client, acting_as: As
+) -> None:
+    body = b'{"agent_id": "flights", "input": "' + b"x" * 1_100_000 + b'"}'
+    response = http.post("/v1/runs", content=body, headers=acting_as("analyst"))
+    assert response.status_code == 413
+    assert response.json()["remedy"]
+
+
+def test_a_chunked_body_over_the_limit_is_refused_too(http: httpx.Client, acting_as: As) -> None:
+    chunks = (b"x" * 100_000 for _ in range(12))
+    response = http.post("/v1/runs", content=chunks, headers=acting_as("analyst"))
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/runs/%00",
+        "/v1/runs/run_%00x",
+        "/v1/runs?cursor=%00",
+        "/v1/runs/%ff%fe",
+        "/v1/runs/" + "x" * 5000,
+        "/v1/runs?cursor=garbage",
+        "/v1/runs?limit=0",
+        "/v1/runs?limit=99999999999999999999999",
+        "/v1/runs?status=done",
+        "/v1/runs/none/stream",
+        "/v1/runs/none/events?starting_after=99999999999999999999",
+        "/v1/actions/none",
+        "/v1/nothing",
+    ],
+)
+def test_a_hostile_address_is_refused_and_explained(
+    path: str, http: httpx.Client, acting_as: As
+) -> None:
+    response = http.get(path, headers=acting_as("analyst"))
+    assert 400 <= response.status_code < 500, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("value", ["-1", "abc", "9" * 40, "1e3", "\N{ARABIC-INDIC DIGIT ONE}"])
+def test_a_hostile_last_event_id_is_refused(value: str, http: httpx.Client, acting_as: As) -> None:
+    headers = {**acting_as("analyst"), "Last-Event-ID": value.encode()}  # type: ignore[dict-item]
+    response = http.get("/v1/runs/none/stream", headers=headers)
+    assert 400 <= response.status_code < 500
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_an_idempotency_key_has_a_sane_length(key: str, http: httpx.Client, acting_as: As) -> None:
+    response = http.post(
+        "/v1/runs",
+        json={"agent_id": "flights", "input": "x"},
+        headers={**acting_as("analyst"), "Idempotency-Key": key},
+    )
+    assert response.status_code == 400
