@@ -234,6 +234,7 @@ class Project:
             self._egress,
             self._secret_of_client,
             settings.runs,
+            policy=self.policy,
             notifier=notifier,
             clock=clock,
         )

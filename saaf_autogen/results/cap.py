@@ -22,9 +22,12 @@ def cap(value: Any, *, rows: int, size: int) -> tuple[Any, str | None]:
     """
     if isinstance(value, dict) and isinstance(value.get("rows"), list):
         kept, cut = _cap_list(value["rows"], rows, size - _size({**value, "rows": []}))
+        before = value.get("cut")
         if cut is None:
-            return value, None
-        cut = value.get("cut") or cut
+            return value, before
+        if before:
+            # How many there are in all was never known.
+            cut = f"cut at {len(kept)} rows; there are more"
         table = {**value, "rows": kept, "cut": cut}
         if "row_count" in value:
             table["row_count"] = len(kept)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from sqlalchemy.orm import Session
 
+from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
@@ -37,6 +38,7 @@ class RunService:
         egress: judges webhook URLs.
         secret_for: which client can be called back.
         settings: limits.
+        policy: which scopes a caller holds.
         notifier: shared with the engine of this process.
         clock: the time that is written down.
         poll_s: seconds between two looks at the store for what other processes wrote.
@@ -51,6 +53,7 @@ class RunService:
         secret_for: SecretFor,
         settings: RunSettings,
         *,
+        policy: Policy,
         notifier: Notifier,
         clock: Clock | None = None,
         poll_s: float = 1.0,
@@ -61,6 +64,7 @@ class RunService:
         self._egress = egress
         self._secret_for = secret_for
         self._settings = settings
+        self._policy = policy
         self._notifier = notifier
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
@@ -79,10 +83,12 @@ class RunService:
             idempotency_key: with the same key, the same body gives the same run again.
 
         Raises:
+            InsufficientScope: the caller lacks ``agents:run``.
             NotFound: no such agent.
             InvalidArguments: the webhook's URL is refused, or the caller cannot be called back.
             IdempotencyMismatch: the key came before with another body.
         """
+        self._require(principal, "agents:run", "Starting a run")
         if idempotency_key is not None and not 1 <= len(idempotency_key) <= _MAX_KEY:
             raise InvalidArguments(
                 f"The Idempotency-Key is not 1 to {_MAX_KEY} characters long.",
@@ -106,6 +112,7 @@ class RunService:
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """A run of the caller; raises ``NotFound`` for any other."""
+        self._require(principal, "runs:read", "Reading a run")
         return await self._database.read(store.get, principal, run_id)
 
     async def list(
@@ -118,6 +125,7 @@ class RunService:
         limit: int = 20,
     ) -> RunPage:
         """The caller's runs, newest first, ``limit`` (1 to 100) a page."""
+        self._require(principal, "runs:read", "Reading runs")
         return await self._database.read(
             store.list_runs,
             principal,
@@ -134,6 +142,7 @@ class RunService:
             NotFound: the run is not the caller's.
             Conflict: it ended otherwise.
         """
+        self._require(principal, "runs:cancel", "Cancelling a run")
         run = await self._database.run(
             store.request_cancel,
             principal,
@@ -152,6 +161,7 @@ class RunService:
         self, principal: Principal, run_id: str, *, after: int = 0, limit: int = 500
     ) -> Sequence[RunEvent]:
         """The entries of a run's log after the one with id ``after``."""
+        self._require(principal, "runs:read", "Reading a run's events")
         _, events = await self._database.read(_look, principal, run_id, after, limit)
         return events
 
@@ -163,6 +173,7 @@ class RunService:
         It reads what is stored and nothing else: leaving it does nothing to the run, and whoever
         comes back with the last id misses nothing.
         """
+        self._require(principal, "runs:read", "Following a run")
         with self._notifier.listen(run_id) as news:
             while True:
                 news.clear()
@@ -193,6 +204,9 @@ class RunService:
                         "The run has not ended yet.", remedy="Wait again, or follow its stream."
                     )
                 await rung(news, min(left, self._poll_s))
+
+    def _require(self, principal: Principal, scope: str, doing: str) -> None:
+        self._policy.require_scopes(principal, [scope], action=doing)
 
     async def _check_webhook(self, principal: Principal, url: str) -> None:
         await self._egress.check_url(url)

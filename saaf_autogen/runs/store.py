@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ __all__ = [
     "run_ids",
 ]
 
+_ID = re.compile(r"run_[0-9a-f]{32}")
 _MAX_PAGE = 100
 
 
@@ -112,7 +114,12 @@ def list_runs(
     if agent_id:
         query = query.where(RunRow.agent_id == agent_id)
     if cursor:
-        query = query.where(RunRow.id < clean_text(cursor))
+        if not _ID.fullmatch(cursor):
+            raise InvalidArguments(
+                "The cursor is not one that this API gave.",
+                remedy="Pass next_cursor of the page before, or leave it out.",
+            )
+        query = query.where(RunRow.id < cursor)
     rows = session.scalars(query.order_by(RunRow.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
     return RunPage(

@@ -39,6 +39,7 @@ _CODE = re.compile(r"\b(?=\w*[A-Z])(?=\w*\d)\w{4,}\b|\b[A-Z]{2,5}\b|\"[^\"]+\"|'
 _ORDINARY = STOP_WORDS | {"march", "so"}
 # General phrases that mean the same, rather than something alike.
 _SYNONYMOUS = frozenset({"#count", "#average", "#each", "#share", "#total"})
+_MOST_SLOTS = 40
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -141,7 +142,9 @@ class QuestionReader:
             elif parameter["type"] == "VARCHAR":
                 kinds = {"type:CODE"}
             place = _place(text, name, parameter, found, kinds)
-            slots.append(Slot(text[place[0] : place[1]], frozenset(kinds), *place))
+            # A wording without a number ("the top destinations") leaves it to the example.
+            if place != (0, 0) or "type:NUMBER" not in kinds:
+                slots.append(Slot(text[place[0] : place[1]], frozenset(kinds), *place))
         taken = {(slot.start, slot.end) for slot in slots}
         slots += [slot for slot in found if not any(_overlap(slot, place) for place in taken)]
         return self._question(text, slots)
@@ -151,7 +154,8 @@ class QuestionReader:
 
         def add(match: re.Match[str], kinds: Iterable[str]) -> None:
             slot = Slot(match.group(), frozenset(kinds), match.start(), match.end())
-            if not any(_overlap(slot, (old.start, old.end)) for old in slots):
+            taken = any(_overlap(slot, (old.start, old.end)) for old in slots)
+            if not taken and len(slots) < _MOST_SLOTS:
                 slots.append(slot)
 
         for match in _DATE.finditer(text):
@@ -274,8 +278,13 @@ def _likeness(one: Word, two: Word) -> float:
         return 1.0
     shared = one.meanings & two.meanings
     if shared:
-        return 1.0 if any(meaning in _SYNONYMOUS for meaning in shared) else 0.85
+        if any(meaning in _SYNONYMOUS for meaning in shared):
+            return 1.0
+        # "late" may be of departure or of arrival: it meets either, but weakly.
+        return 0.85 if one.meanings == two.meanings or len(shared) > 1 else 0.65
     if min(len(one.stem), len(two.stem)) < 5 or one.stem[0] != two.stem[0]:
+        return 0.0
+    if abs(len(one.stem) - len(two.stem)) > 2:
         return 0.0
     return 0.8 if difflib.SequenceMatcher(None, one.stem, two.stem).ratio() >= 0.84 else 0.0
 

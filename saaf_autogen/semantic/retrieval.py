@@ -29,6 +29,7 @@ _B = 0.4
 _RRF = 60
 _NEAR = 0.35
 _TABLES = 5
+_LONGEST_QUESTION = 2_000
 TableKey = tuple[str, str]
 ColumnKey = tuple[str, str, str]
 
@@ -103,9 +104,10 @@ class RetrievalIndex:
         """Rank tables, columns and verified queries for a question.
 
         Args:
-            question: the user's words.
+            question: the user's words; the first 2,000 characters count.
             warehouse: only this warehouse; None ranks over all and keeps to the best table's.
         """
+        question = question[:_LONGEST_QUESTION]
         asked = self._reader.read(question)
         terms = list(_terms(question))
         columns = self._column_scores(asked, terms)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -116,7 +116,8 @@ class TextGuard:
 
     A text is refused where it names a hidden table, or a column that is hidden in the table that
     the text belongs to, or one that is hidden somewhere and shown nowhere. Names are found as
-    whole words, in any case of letters, with ``_`` or a blank between their parts.
+    whole words, in any case of letters, in singular and plural, with ``_`` or a blank between
+    their parts.
 
     Args:
         tables: by the name under which texts belong to them.
@@ -125,50 +126,44 @@ class TextGuard:
     """
 
     def __init__(
-        self, tables: dict[str, Hidden], values: Iterable[str] = (), codes: Iterable[str] = ()
+        self, tables: Mapping[str, Hidden], values: Iterable[str] = (), codes: Iterable[str] = ()
     ) -> None:
-        self._tables = tables
-        self._values = frozenset(values)
-        self._codes = frozenset(codes)
-        shown = set().union(*(table.shown | table.said for table in tables.values()))
-        # `speed` is an ordinary word to whoever sees a column wind_speed.
-        shown |= {piece for name in shown for piece in name.split("_")}
-        granted = set().union(*(table.names for table in tables.values() if table.granted))
-        self._nowhere = {
-            name
-            for table in tables.values()
-            for name in (*table.hidden, *table.phrases)
-            if name not in shown
-        }
-        self._dark_tables = {
-            name
-            for table in tables.values()
-            if not table.granted
-            for name in table.names
-            if name not in granted and name not in shown
-        }
+        self._values = _phrases(values)
+        self._codes = _phrases(codes)
+        shown: set[str] = set()
+        granted: set[str] = set()
+        secret: set[str] = set()
+        self._own: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
         self._by_name: dict[str, list[Hidden]] = {}
-        for table in tables.values():
+        for key, table in tables.items():
+            visible = table.shown | table.said
+            shown |= visible
+            secret |= table.hidden | table.phrases
+            if table.granted:
+                granted |= table.names
+            self._own[key] = _phrases(visible), _phrases((table.hidden | table.phrases) - visible)
             for name in table.names:
                 self._by_name.setdefault(name, []).append(table)
+        # `speed` is an ordinary word to whoever sees a column wind_speed.
+        shown |= {piece for name in shown for piece in name.split("_")}
+        secret |= {name for table in tables.values() if not table.granted for name in table.names}
+        self._nowhere = secret - shown - granted
+        self._bad = _phrases(self._nowhere)
+        known = (self._bad, self._values, *(hidden for _, hidden in self._own.values()))
+        self._longest = max((len(name.split()) for names in known for name in names), default=0)
 
     def allows(self, text: str, table: str = "", *, values: bool = False) -> bool:
         """Whether ``text``, which belongs to ``table`` (or to none), may be shown."""
-        words = _WORD.findall(text)
-        if any(self._qualified(word.casefold()) for word in words if "." in word):
+        qualified = (word for word in _WORD.findall(text) if "." in word)
+        if any(self._qualified(word.casefold()) for word in qualified):
             return False
-        plain = _normal(text)
-        own = self._tables.get(table)
-        bad = (self._nowhere | self._dark_tables) - (own.shown if own else set())
-        if own is not None:
-            bad |= (own.hidden | own.phrases) - own.shown - own.said
-        folded = plain.casefold()
-        if any(_holds(folded, _normal(name).strip()) for name in bad):
+        pieces = list(_pieces(text))
+        said = _runs([piece.casefold() for piece in pieces], self._longest)
+        said |= {run.removesuffix("s") for run in said}
+        visible, hidden = self._own.get(table, (frozenset(), frozenset()))
+        if said & hidden or (said & self._bad) - visible:
             return False
-        return not any(
-            f" {_normal(value).strip()} " in plain
-            for value in (self._values if values else self._codes)
-        )
+        return not _runs(pieces, self._longest) & (self._values if values else self._codes)
 
     def sentences(self, text: str | None, table: str = "") -> str | None:
         """The sentences of a text that may be shown; None where none may."""
@@ -181,20 +176,18 @@ class TextGuard:
 
     def hides_name(self, name: str) -> bool:
         """Whether a bare name is hidden somewhere and shown nowhere."""
-        return name.casefold() in self._nowhere or name.casefold() in self._dark_tables
+        return name.casefold() in self._nowhere
 
     def _qualified(self, word: str) -> bool:
-        parts = word.split(".")
-        pairs = pairwise(parts)
         return any(
             not owner.granted or name in owner.hidden - owner.shown
-            for table, name in pairs
+            for table, name in pairwise(word.split("."))
             for owner in self._by_name.get(table, ())
         )
 
 
-def _normal(text: str) -> str:
-    return " " + " ".join(_pieces(text)) + " "
+def _phrases(names: Iterable[str]) -> frozenset[str]:
+    return frozenset(" ".join(_pieces(name)) for name in names) - {""}
 
 
 def _pieces(text: str) -> Iterator[str]:
@@ -202,5 +195,10 @@ def _pieces(text: str) -> Iterator[str]:
         yield from filter(None, word.split("_"))
 
 
-def _holds(text: str, name: str) -> bool:
-    return bool(name) and (f" {name} " in text or f" {name}s " in text)
+def _runs(words: list[str], longest: int) -> set[str]:
+    """All runs of up to ``longest`` words."""
+    return {
+        " ".join(words[start:end])
+        for start in range(len(words))
+        for end in range(start + 1, min(len(words), start + longest) + 1)
+    }

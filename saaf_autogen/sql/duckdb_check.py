@@ -85,7 +85,8 @@ def _check_tree(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
             raise _disagreement()
         if kind == "BASE_TABLE":
             path = tuple(str(part).lower() for part in node["qualified_name"]["path"])
-            if path not in physical and not (len(path) == 1 and path[0] in ctes):
+            projected = path in physical and node.get("alias") == plan.alias
+            if not projected and not (len(path) == 1 and path[0] in ctes):
                 raise _disagreement()
         elif kind == "TABLE_FUNCTION":
             if node["function"].get("function_name", "").lower() not in ENGINE_TABLE_FUNCTIONS:

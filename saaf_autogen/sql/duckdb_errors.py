@@ -101,10 +101,20 @@ def _binding(text: str, plan: Plan) -> SqlRefused:
         if match := pattern.search(text):
             return _about(match, plan, "unknown_column", "There is no column {} here.")
     if match := _TABLE.search(text):
-        return _about(match, plan, "unknown_table", "No table in FROM is called {}.")
+        return _about(
+            match,
+            plan,
+            "unknown_table",
+            "No table in FROM is called {}.",
+            remedy="Use the alias under which the table stands in FROM.",
+        )
     if match := _AMBIGUOUS.search(text):
         return _about(
-            match, plan, "ambiguous_column", "{} is in more than one table: say which is meant."
+            match,
+            plan,
+            "ambiguous_column",
+            "{} is in more than one table.",
+            remedy="Qualify it with the alias of the table that is meant.",
         )
     if match := _GROUPING.search(text):
         return _about(

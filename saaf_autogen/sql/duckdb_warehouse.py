@@ -6,8 +6,9 @@ import asyncio
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,12 +50,26 @@ class _Job:
     plan: Plan
     limits: QueryLimits
     stopped: threading.Event = field(default_factory=threading.Event)
-    cursor: duckdb.DuckDBPyConnection | None = None
+    _cursor: duckdb.DuckDBPyConnection | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def stop(self) -> None:
+        """Interrupt the query; safe whatever its thread is doing."""
         self.stopped.set()
-        if self.cursor is not None:
-            self.cursor.interrupt()
+        with self._lock:
+            if self._cursor is not None:
+                self._cursor.interrupt()
+
+    @contextmanager
+    def on(self, cursor: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A cursor that can be interrupted until it is closed."""
+        self._cursor = cursor
+        try:
+            yield cursor
+        finally:
+            with self._lock:
+                self._cursor = None
+            cursor.close()
 
 
 class DuckDBWarehouse:
@@ -182,22 +197,15 @@ class DuckDBWarehouse:
     def _run(self, job: _Job) -> Rows:
         import duckdb
 
-        cursor = job.cursor = self._connection.cursor()
         try:
-            if job.stopped.is_set():
-                raise WarehouseFailed("The query was stopped before it started.")
-            cross_check(cursor, job.plan)
-            parameters = dict(job.plan.parameters)
-            described = cursor.execute(f"SELECT * FROM ({job.plan.sql}) AS q LIMIT 0", parameters)  # noqa: S608 - the guard's SQL
-            columns = [(str(name), kind) for name, kind, *_ in described.description or ()]
-            sql = weighed(job.plan.sql, columns, job.limits.max_bytes)
-            cursor.execute(sql, parameters)
-            return _collect(cursor, job)
+            with job.on(self._connection.cursor()) as cursor:
+                if job.stopped.is_set():
+                    raise WarehouseFailed("The query was stopped before it started.")
+                cross_check(cursor, job.plan)
+                return _fetch(cursor, job)
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
             # Without its cause: DuckDB's text, and so a log of it, may quote rows.
             raise explain_failure(error, job.plan) from None
-        finally:
-            cursor.close()
 
     def _schemas(self) -> tuple[TableSchema, ...]:
         cursor = self._connection.cursor()
@@ -215,6 +223,16 @@ class DuckDBWarehouse:
             key = PhysicalTable(self._catalog, schema, table)
             tables.setdefault(key, []).append(Column(column, data_type))
         return tuple(TableSchema(table, tuple(columns)) for table, columns in tables.items())
+
+
+def _fetch(cursor: duckdb.DuckDBPyConnection, job: _Job) -> Rows:
+    """Run the plan: first its columns are described, then its rows are weighed and fetched."""
+    parameters = dict(job.plan.parameters)
+    empty = f"SELECT * FROM ({job.plan.sql}) AS q LIMIT 0"  # noqa: S608 - the guard's own SQL
+    described = cursor.execute(empty, parameters).description or ()
+    columns = [(str(name), kind) for name, kind, *_ in described]
+    cursor.execute(weighed(job.plan.sql, columns, job.limits.max_bytes), parameters)
+    return _collect(cursor, job)
 
 
 def _collect(cursor: duckdb.DuckDBPyConnection, job: _Job) -> Rows:

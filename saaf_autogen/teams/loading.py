@@ -17,7 +17,9 @@ from saaf_autogen.errors import ConfigurationError, SaafError
 from saaf_autogen.teams import faults
 from saaf_autogen.teams.models import ModelClient
 from saaf_autogen.teams.providers import (
+    AGENTS,
     MODEL_CLIENT,
+    TEAMS,
     WORKBENCH,
     allowed_providers,
     check_providers,
@@ -114,12 +116,12 @@ def load_agent(config: Mapping[str, Any], trusted: Iterable[str] = ()) -> Loaded
     session = _Session(allowed_providers(trusted))
     token = _session.set(session)
     try:
-        root: Any = ComponentLoader.load_component(deepcopy(dict(config)), object)
+        root: Any = ComponentLoader.load_component(_completed(config), object)
     except SaafError:
         raise
     except Exception as error:  # the border to AutoGen: whatever it refuses is the config's fault
         raise ConfigurationError(
-            f"AutoGen cannot load this agent: {_reason(error)}", remedy="Mend the agent's file."
+            f"AutoGen cannot load this agent: {_reason(error)}.", remedy="Mend the agent's file."
         ) from error
     finally:
         _session.reset(token)
@@ -137,6 +139,24 @@ def load_agent(config: Mapping[str, Any], trusted: Iterable[str] = ()) -> Loaded
         teams=[part for _, part in session.parts if isinstance(part, BaseGroupChat)],
         parts=session.parts,
     )
+
+
+def _completed(value: Any) -> Any:
+    """A copy with what AutoGen's loader fails without: members' types, handoffs as objects."""
+    if isinstance(value, list | tuple):
+        return [_completed(item) for item in value]
+    if not isinstance(value, Mapping):
+        return deepcopy(value)
+    result = {key: _completed(item) for key, item in value.items()}
+    provider = result.get("provider")
+    if provider in TEAMS | AGENTS and result.get("component_type") is None:
+        result["component_type"] = "team" if provider in TEAMS else "agent"
+    config = result.get("config")
+    if provider in AGENTS and isinstance(config, dict) and isinstance(config.get("handoffs"), list):
+        config["handoffs"] = [
+            {"target": item} if isinstance(item, str) else item for item in config["handoffs"]
+        ]
+    return result
 
 
 def _place(place: tuple[str | int, ...]) -> str:

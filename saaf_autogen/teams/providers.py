@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 __all__ = [
+    "AGENTS",
     "ALLOWED_PROVIDERS",
     "MODEL_CLIENT",
     "TEAMS",

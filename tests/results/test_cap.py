@@ -22,6 +22,13 @@ def test_rows_past_the_limit_are_cut_and_it_is_said() -> None:
     assert kept["cut"] == cut == "cut at 3 of 10 rows"
 
 
+def test_a_table_that_was_cut_before_says_where_it_is_cut_now() -> None:
+    value = {"rows": [[number] for number in range(10)], "cut": "cut at 10 rows"}
+    assert cap(value, rows=20, size=1000) == (value, "cut at 10 rows")
+    kept, cut = cap(value, rows=3, size=1000)
+    assert kept["cut"] == cut == "cut at 3 rows; there are more"
+
+
 def test_a_list_is_cut_where_its_bytes_end() -> None:
     kept, cut = cap(["x" * 100] * 50, rows=1000, size=1000)
     assert 0 < len(kept) < 50

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock
-from saaf_autogen.db import Base, Database
+from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.errors import NotFound
 from saaf_autogen.journal import TurnExecutor
@@ -25,7 +26,10 @@ from saaf_autogen.settings import RunSettings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ANN = Principal(
-    issuer="https://issuer", subject="client:ann", client_id="ann", scopes=frozenset({"a", "b"})
+    issuer="https://issuer",
+    subject="client:ann",
+    client_id="ann",
+    scopes=frozenset({"a", "b", "agents:run", "runs:read", "runs:cancel"}),
 )
 
 
@@ -71,7 +75,7 @@ def build(
     allow: Sequence[str] = ("127.0.0.1",),
 ) -> House:
     database = Database(stores.database)
-    Base.metadata.create_all(database.engine)
+    database.migrate()
     settings = settings or RunSettings()
     notifier = Notifier()
     egress = EgressClient(allow)
@@ -92,6 +96,7 @@ def build(
         egress,
         secret_for,
         settings,
+        policy=Policy([], [], {}),
         notifier=notifier,
         clock=clock,
         poll_s=0.1,

@@ -109,7 +109,7 @@ def test_a_caller_without_grants_sees_nothing(sample: SemanticCatalog) -> None:
     view = SemanticView(sample, {})
 
     assert view.list_tables() == []
-    assert view.queries == view.relationships == view.metrics == ()
+    assert [*view.queries, *view.relationships, *view.metrics] == []
     assert ContextBuilder().context("How many flights?", view) == {
         "warehouse": None,
         "dialect": None,

@@ -161,7 +161,8 @@ QUERIES: tuple[str, ...] = (
     "SELECT count(*) FROM planes p SEMI JOIN flights f USING (tailnum)",
     "SELECT count(*) FROM airlines NATURAL JOIN (SELECT DISTINCT carrier FROM flights)",
     "SELECT a.name, t.dest, t.n FROM airlines a, LATERAL (SELECT dest, count(*) AS n FROM "
-    "flights f WHERE f.carrier = a.carrier GROUP BY dest ORDER BY n DESC, dest LIMIT 1) t ORDER BY a.name",
+    "flights f WHERE f.carrier = a.carrier GROUP BY dest ORDER BY n DESC, dest LIMIT 1) t "
+    "ORDER BY a.name",
     "SELECT a.name, (SELECT count(*) FROM flights f WHERE f.carrier = a.carrier) AS n "
     "FROM airlines a ORDER BY n DESC, a.name",
     "SELECT (SELECT max(dep_delay) FROM flights) - (SELECT min(dep_delay) FROM flights) AS spread",

@@ -160,6 +160,9 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "recursion": (
         "WITH RECURSIVE secrets AS (SELECT * FROM secrets) SELECT * FROM secrets",
         "WITH RECURSIVE t AS (SELECT * FROM t) SELECT * FROM t",
+        "WITH RECURSIVE t AS ((SELECT * FROM t)) SELECT * FROM t",
+        "WITH RECURSIVE secrets AS (FROM secrets UNION ALL FROM secrets) SELECT * FROM secrets",
+        "WITH RECURSIVE t AS (SELECT 1 v EXCEPT SELECT v FROM t) SELECT * FROM t",
         "WITH RECURSIVE flights AS (SELECT * FROM flights) SELECT * FROM flights",
     ),
     "construct": (

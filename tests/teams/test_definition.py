@@ -57,7 +57,7 @@ def test_a_snapshot_reads_back_as_the_same_definition() -> None:
 def test_an_altered_snapshot_is_checked_again() -> None:
     snapshot = agent_file(team(assistant("a")))
     snapshot["config"]["participants"][0]["provider"] = "os.system"
-    with pytest.raises(ConfigurationError, match="os.system"):
+    with pytest.raises(ConfigurationError, match=r"os\.system"):
         AgentDefinition.from_snapshot("a", snapshot)
 
 
@@ -88,7 +88,7 @@ def test_a_refused_provider_is_found_at_its_line_with_its_remedy() -> None:
         "saaf_autogen.ModelClient", "autogen_ext.models.openai.OpenAIChatCompletionClient"
     )
     (found,) = findings(text)
-    assert found.startswith("clerk.yaml:6:")
+    assert found.startswith("clerk.yaml:7:")
     assert "saaf_autogen.ModelClient" in found
 
 
@@ -116,9 +116,20 @@ def test_what_autogen_refuses_is_a_configuration_error_that_names_the_place() ->
         load_agent({"provider": "saaf_autogen.ModelClient", "config": {}})
 
 
+def test_a_team_within_a_team_need_not_say_that_it_is_one() -> None:
+    for kind in ("RoundRobinGroupChat", "SelectorGroupChat"):
+        inner = team(assistant("deep"), name="inner")
+        selector = {"model_client": assistant("x")["config"]["model_client"]}
+        selector |= {"selector_prompt": "{roles}", "allow_repeated_speaker": True}
+        outer = team(assistant("a"), inner, kind=kind)
+        outer["config"] |= selector if kind == "SelectorGroupChat" else {}
+        assert len(load_agent(outer).teams) == 2
+
+
 def test_the_parts_of_a_loaded_agent_come_with_their_component_paths() -> None:
     inner = team(assistant("deep"), name="inner")
     loaded = load_agent(team(assistant("top"), inner))
+    assert isinstance(loaded.root, Team)
     assert [path for path, _ in loaded.models] == ["team/top", "team/inner/deep"]
     assert [member.name for member in loaded.teams] == ["inner", "RoundRobinGroupChat"]
     assert [path for path, _ in load_agent(assistant("solo")).models] == ["solo"]

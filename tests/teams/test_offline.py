@@ -79,6 +79,7 @@ DECLINED: list[tuple[str, str]] = [
     ("How many flights departed more than 60 minutes early?", "'early'"),
     ("How many flights departed more than 2 hours late?", "'hours'"),
     ("How many flights were cancelled in July?", "'cancelled'"),
+    ("How many flights went from Boston to Newark?", "origin"),
     ("How many flights to JFK?", "'from'"),
     ("How many airports opened?", "'1990'"),
     ("How many flights were cancelled on 50% of July 4?", "'50'"),

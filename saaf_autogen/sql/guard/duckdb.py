@@ -70,7 +70,7 @@ arg_min arg_min_null argmax argmin array_agg avg bit_and bit_or bit_xor bool_and
 count_if count_star countif covar_pop covar_samp entropy favg first fsum geomean geometric_mean
 group_concat grouping grouping_id histogram histogram_exact json_group_array json_group_object
 kahan_sum kurtosis kurtosis_pop last list listagg mad max max_by mean median min min_by mode
-percentile_cont percentile_disc product quantile quantile_cont quantile_disc regr_avgx regr_avgy
+product quantile quantile_cont quantile_disc regr_avgx regr_avgy
 regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy reservoir_quantile sem
 skewness stddev stddev_pop stddev_samp string_agg sum sum_no_overflow sumkahan var_pop var_samp
 variance wavg weighted_avg
@@ -98,8 +98,25 @@ _OPERATIONS = frozenset(
         *(exp.BitwiseCount, exp.Cbrt, exp.Ceil, exp.Cos, exp.Cosh, exp.Cot, exp.Degrees, exp.Exp),
         *(exp.Factorial, exp.Floor, exp.IsInf, exp.IsNan, exp.Ln, exp.Log, exp.Pi, exp.Radians),
         *(exp.Rand, exp.Round, exp.Sign, exp.Sin, exp.Sinh, exp.Sqrt, exp.Tan, exp.Tanh, exp.Trunc),
-        *(exp.Ascii, exp.BitLength, exp.Chr, exp.Concat, exp.ConcatWs, exp.Contains, exp.EndsWith),
-        *(exp.Format, exp.Hex, exp.JarowinklerSimilarity, exp.Left, exp.Length, exp.Levenshtein),
+        *(
+            exp.Ascii,
+            exp.BitLength,
+            exp.Chr,
+            exp.Concat,
+            exp.ConcatWs,
+            exp.Contains,
+            exp.Encode,
+            exp.EndsWith,
+        ),
+        *(
+            exp.Decode,
+            exp.Format,
+            exp.Hex,
+            exp.JarowinklerSimilarity,
+            exp.Left,
+            exp.Length,
+            exp.Levenshtein,
+        ),
         *(exp.Lower, exp.MD5, exp.Overlay, exp.Pad, exp.RegexpExtract, exp.RegexpExtractAll),
         *(exp.RegexpFullMatch, exp.RegexpILike, exp.RegexpLike, exp.RegexpReplace),
         *(exp.RegexpSplit, exp.Repeat, exp.Replace, exp.Reverse, exp.Right, exp.SHA, exp.SHA2),

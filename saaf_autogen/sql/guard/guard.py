@@ -89,13 +89,8 @@ class Guard:
         _bind(query, parameters, binder, refusals)
         readable = {name: table for name, table in visible.items() if table.access.columns}
         catalog = Catalog(readable, self._dialect.default_schema, self._catalogs)
-        replacer = Replacer(
-            catalog,
-            self._dialect,
-            Projection(self._dialect, names, binder, self._mask_key),
-            names,
-            refusals,
-        )
+        projection = Projection(self._dialect, names, binder, self._mask_key)
+        replacer = Replacer(catalog, self._dialect, projection, names, refusals)
         replacer.rewrite(query)
         used = {name: readable[name] for name in sorted(replacer.used)}
         _require_no_approval(used)
@@ -103,12 +98,13 @@ class Guard:
         rows = min([max_rows, *(limit for limit in limits if limit is not None)])
         query = _limited(query, rows + 1, binder, names)
         return Plan(
-            sql=query.sql(self._dialect.name, identify=True, comments=False),
+            sql=query.sql(self._dialect.name, identify=True, comments=False, copy=False),
             parameters=binder.values,
             tables=tuple(used),
             resources=tuple(sorted({table.access.resource for table in used.values()})),
             grants=tuple(sorted({g for table in used.values() for g in table.access.grants})),
             physical=frozenset(table.physical for table in used.values()),
+            alias=projection.alias,
             ctes=frozenset(replacer.ctes),
             max_rows=rows,
             identifiers=written,

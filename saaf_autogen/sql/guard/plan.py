@@ -61,6 +61,7 @@ class Plan:
         resources: the same tables as resources, for grants and audit.
         grants: ids of the grants that let it.
         physical: where those tables are; the engine is asked whether it agrees.
+        alias: what every physical table is called where it is read; no caller can write it.
         ctes: names of its common table expressions; all of them made here.
         max_rows: the most rows that the caller may get.
         identifiers: names in the caller's SQL, to say where an engine's complaint belongs.
@@ -73,6 +74,7 @@ class Plan:
     resources: tuple[str, ...]
     grants: tuple[str, ...]
     physical: frozenset[PhysicalTable]
+    alias: str
     ctes: frozenset[str]
     max_rows: int
     identifiers: Identifiers = field(repr=False)

@@ -34,6 +34,9 @@ _TEXT_MASKS = frozenset({"redact", "hash", "last4"})
 class Projection:
     """Builds the subqueries of one plan.
 
+    Attributes:
+        alias: what each physical table is called inside of its subquery.
+
     Args:
         mask_key: the secret that ``hash`` masks are keyed with; bound, never in the text.
     """
@@ -44,7 +47,7 @@ class Projection:
         self._mask_key = mask_key
         # Every column is qualified by an alias that no caller can write, so that a column missing
         # from the table can never bind to one of an enclosing query.
-        self._alias = names.make("t")
+        self.alias = names.make("t")
 
     def of(self, table: VisibleTable) -> exp.Select:
         """``SELECT granted columns FROM physical WHERE policy OFFSET 0``."""
@@ -53,7 +56,7 @@ class Projection:
             this=_identifier(physical.name),
             db=_identifier(physical.schema),
             catalog=_identifier(physical.catalog) if physical.catalog else None,
-            alias=exp.TableAlias(this=_identifier(self._alias)),
+            alias=exp.TableAlias(this=_identifier(self.alias)),
         )
         select = exp.Select(
             expressions=[self._column(column) for column in access.columns.values()],
@@ -94,7 +97,7 @@ class Projection:
         return _named(exp.Case(ifs=ifs, default=default), column.name)
 
     def _reference(self, name: str) -> exp.Column:
-        return exp.Column(this=_identifier(name), table=_identifier(self._alias))
+        return exp.Column(this=_identifier(name), table=_identifier(self.alias))
 
     def _predicate(self, predicate: Predicate) -> exp.Expr:
         if predicate in (TRUE, FALSE):

@@ -67,6 +67,7 @@ class Replacer:
     refusals: Refusals
     used: set[str] = field(default_factory=set)
     ctes: set[str] = field(default_factory=set)
+    _anchors: dict[int, str] = field(default_factory=dict)
 
     def rewrite(self, node: exp.Expr, scope: Scope | None = None) -> None:
         """Replace every table under ``node``.
@@ -75,6 +76,8 @@ class Replacer:
             SqlRefused: rules ``unknown_table``, ``table_function``, ``recursion``.
         """
         scope = scope or {}
+        if id(node) in self._anchors:
+            scope = {**scope, self._anchors[id(node)]: None}
         with_ = node.args.get("with_")
         if isinstance(with_, exp.With):
             scope = self._ctes(with_, scope)
@@ -100,9 +103,11 @@ class Replacer:
             while isinstance(body, exp.Subquery):
                 body = body.this
             if with_.args.get("recursive"):
-                # Without UNION, engines read a base table of that name: nobody means that.
-                recursive = isinstance(body, exp.Union)
-                self.rewrite(cte.this, inner | {name: fresh if recursive else None})
+                # Without UNION, and left of it, engines read a base table of that name: nobody
+                # means that.
+                anchor = body.this if isinstance(body, exp.Union) else body
+                self._anchors[id(anchor)] = name
+                self.rewrite(cte.this, {**inner, name: fresh})
             else:
                 self.rewrite(cte.this, inner)
             cte.args["alias"].set("this", exp.Identifier(this=fresh, quoted=True))
@@ -135,8 +140,8 @@ class Replacer:
             raise self.refusals.at(
                 name,
                 "recursion",
-                f"{name.name} reads itself without UNION.",
-                remedy="Write WITH RECURSIVE name AS (start UNION ALL step).",
+                f"{name.name} reads itself, but not right of a UNION.",
+                remedy="Write WITH RECURSIVE name AS (start UNION ALL step reading name).",
             )
         _alias(table, name.name)
         table.set("this", exp.Identifier(this=fresh, quoted=True))

@@ -143,7 +143,7 @@ _JOINS = {
 # A raw string in the tree is written into the SQL as it is.
 _WORD = re.compile(r"[A-Za-z0-9_ ]*", re.ASCII)
 _NUMBER = re.compile(r"(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_FUNCTION_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 _CALLED: Mapping[type[exp.Expr], tuple[str, str]] = {
     exp.Lambda: ("a lambda", "Write the expression without one."),
@@ -199,7 +199,7 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         raise refusals.at(node, "construct", "A name is empty or holds a NUL character.")
     if isinstance(node, exp.Anonymous):
         name = node.this if isinstance(node.this, str) else ""
-        if not _FUNCTION_NAME.fullmatch(name) or name.lower() not in dialect.functions:
+        if not _NAME.fullmatch(name) or name.lower() not in dialect.functions:
             raise _refused_function(node, name, refusals)
     elif type(node) in dialect.table_functions:
         # As a value, a range is one huge list.
@@ -207,7 +207,11 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
             raise _refused_function(node, refusals.written(node), refusals)
     elif isinstance(node, exp.DataType) and node.this not in dialect.types:
         raise _refused_type(node, refusals)
-    elif isinstance(node, exp.Placeholder) and not node.name:
+    elif isinstance(node, exp.Select) and not node.expressions:
+        raise refusals.at(
+            node, "syntax", "A SELECT selects nothing.", remedy="Name columns, or write *."
+        )
+    elif isinstance(node, exp.Placeholder) and not _NAME.fullmatch(node.name):
         raise refusals.at(
             node,
             "parameter",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
 from sqlglot.errors import ParseError, SqlglotError, TokenError
@@ -18,6 +20,12 @@ _MAX_DEPTH = 60
 _OPENING = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE, TokenType.CASE}
 _CLOSING = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.END}
 
+# After these a colon belongs to an alias, a slice or a structure.
+_ENDS_VALUE = {
+    *(TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING),
+    *(TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.L_BRACKET),
+}
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _SEND_SELECT = "Send one SELECT; metadata are in the semantic layer."
 # What a query may begin with; anything else is refused before sqlglot tries to make sense of it.
 _STARTS = {TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN}
@@ -38,7 +46,7 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
         )
     try:
         reader = SqlglotDialect.get_or_raise(dialect)
-        tokens = reader.tokenize(sql)
+        tokens = _with_parameters(reader.tokenize(sql))
         _check_tokens(tokens, refusals)
         statements = [tree for tree in reader.parser().parse(tokens, sql) if tree is not None]
     except TokenError as error:
@@ -69,6 +77,45 @@ def identifiers(query: exp.Expr, refusals: Refusals) -> dict[str, Place]:
             if known is None or start < known[0]:
                 found[node.name.lower()] = start, node.name
     return {name: Place(text, *refusals.place(start)) for name, (start, text) in found.items()}
+
+
+def _with_parameters(tokens: list[Token]) -> list[Token]:
+    """``:name`` and ``$name`` as sqlglot reads them everywhere, whatever the name.
+
+    To DuckDB's reader a colon after SELECT or a comma is an alias, and ``:end`` a keyword.
+    """
+    read: list[Token] = []
+    for token in tokens:
+        sign = read[-1] if read else None
+        before = read[-2].token_type if len(read) > 1 else None
+        if (
+            sign is not None
+            and sign.end + 1 == token.start
+            and _WORD.fullmatch(token.text)
+            and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER)
+            and (
+                sign.token_type == TokenType.PARAMETER
+                or (sign.token_type == TokenType.COLON and before not in _ENDS_VALUE)
+            )
+        ):
+            read[-1] = Token(
+                TokenType.PARAMETER,
+                "$",
+                line=sign.line,
+                col=sign.col,
+                start=sign.start,
+                end=sign.end,
+            )
+            token = Token(
+                TokenType.VAR,
+                token.text,
+                line=token.line,
+                col=token.col,
+                start=token.start,
+                end=token.end,
+            )
+        read.append(token)
+    return read
 
 
 def _check_tokens(tokens: list[Token], refusals: Refusals) -> None:
