@@ -88,7 +88,8 @@ from saaf_autogen.testing import RunningHost
 with RunningHost("..") as host:
     async with host.client("ua-analyst") as saaf:
         answer = await saaf.call(
-            "warehouse.query", sql="SELECT carrier, count(*) AS flights FROM flights GROUP BY carrier"
+            "warehouse.query",
+            sql="SELECT carrier, count(*) AS flights FROM flights GROUP BY carrier",
         )
         print("An analyst of United's sees", answer["rows"])
         run = await saaf.runs.create("flights", "How late did UA depart on average?")

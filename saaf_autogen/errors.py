@@ -15,10 +15,12 @@
     - OutcomeUnknown              409  a write was in flight when its host died
   + IdempotencyMismatch           422
   + PayloadTooLarge               413
+  + LimitReached                  422  a run's own limit, such as its turns
   + RateLimited                   429
   + Upstream                      502  something outside SAAF failed
     - ModelFailed                 502
     - WarehouseFailed             502
+    - TeamFailed                  502  a team ended with an error of its own
   + TimedOut                      504
   + Unavailable                   503
     - AuditUnavailable            503  no audit, no write
@@ -46,6 +48,7 @@ __all__ = [
     "InsufficientScope",
     "InvalidArguments",
     "InvalidRequest",
+    "LimitReached",
     "ModelFailed",
     "NotFound",
     "OutcomeUnknown",
@@ -54,6 +57,7 @@ __all__ = [
     "ResourceDenied",
     "SaafError",
     "SqlRefused",
+    "TeamFailed",
     "TimedOut",
     "Unauthenticated",
     "Unavailable",
@@ -259,6 +263,14 @@ class PayloadTooLarge(SaafError):
     title = "The body is too large"
 
 
+class LimitReached(SaafError):
+    """A run came to a limit that was set for it; ``reason`` in ``extra`` names the limit."""
+
+    code = "limit_reached"
+    status = 422
+    title = "A limit of the run was reached"
+
+
 class RateLimited(SaafError):
     """Too many calls."""
 
@@ -287,6 +299,13 @@ class WarehouseFailed(Upstream):
 
     code = "warehouse_failed"
     title = "The warehouse failed"
+
+
+class TeamFailed(Upstream):
+    """A team of agents ended with an error that is none of its model's or tools'."""
+
+    code = "team_failed"
+    title = "The team failed"
 
 
 class TimedOut(SaafError):

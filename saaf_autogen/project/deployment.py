@@ -13,9 +13,10 @@ from saaf_autogen.errors import ConfigurationError, Finding
 from saaf_autogen.project.discovery import CONFIG_FILE
 from saaf_autogen.project.packs import load_packs
 from saaf_autogen.semantic.catalog import SemanticCatalog
-from saaf_autogen.semantic.loader import check_semantic, load_semantic
+from saaf_autogen.semantic.loader import load_semantic
 from saaf_autogen.settings import Document, Settings, read_document
 from saaf_autogen.teams.definition import AgentDefinition, read_definition
+from saaf_autogen.teams.loading import load_agent
 
 __all__ = ["Deployment", "check_deployment", "read_deployment"]
 
@@ -64,9 +65,11 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
     registry, scopes, faults = load_packs(folder / "tools")
     findings += faults
     dialects = {name: each.engine for name, each in settings.warehouses.items()}
-    faults = check_semantic(folder / "semantic", dialects)
-    findings += faults
-    catalog = SemanticCatalog() if faults else load_semantic(folder / "semantic", dialects)
+    catalog = SemanticCatalog()
+    try:
+        catalog = load_semantic(folder / "semantic", dialects)
+    except ConfigurationError as error:
+        findings += error.findings
     agents, faults = _read_agents(folder / "agents", settings, scopes)
     findings += faults
     findings += validate_grants(
@@ -100,6 +103,10 @@ def _read_agents(
         findings += document.findings
         if definition is None:
             continue
+        try:
+            load_agent(definition.config, settings.trusted_providers)
+        except ConfigurationError as error:
+            findings.append(document.finding(("config",), error.detail, error.remedy or ""))
         for scope in scopes.unknown(definition.scopes):
             findings.append(
                 document.finding(

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from saaf_autogen.clock import Clock
 from saaf_autogen.db import Database
-from saaf_autogen.errors import SaafError, TimedOut
+from saaf_autogen.errors import LimitReached, SaafError, TimedOut
 from saaf_autogen.journal import TurnEvent, TurnExecutor, TurnRequest, TurnResult
 from saaf_autogen.runs import store
 from saaf_autogen.runs.event_log import append_event
@@ -185,7 +185,7 @@ class RunExecution:
 
     def out_of_turns(self) -> dict[str, Any]:
         """The outcome of a team that does not come to an end."""
-        error = TimedOut(
+        error = LimitReached(
             f"The team did not finish within {self.settings.max_turns} turns.",
             remedy="Raise runs.max_turns, or give the team a termination condition.",
             extra={"reason": "max_turns"},

@@ -107,6 +107,7 @@ def _scored(found: Retrieval, item: ScoredQuery) -> dict[str, Any]:
     return {
         "name": item.query.name,
         "question": item.query.question,
+        "questions": list(item.query.questions),
         "sql": item.query.sql,
         "score": round(item.score, 4),
         "unmatched": list(unmatched(found.question, item.wording)),

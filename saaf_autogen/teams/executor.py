@@ -15,7 +15,7 @@ from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
-from saaf_autogen.errors import SaafError
+from saaf_autogen.errors import SaafError, TeamFailed
 from saaf_autogen.journal import Emit, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.content import clean
@@ -172,7 +172,7 @@ class _Turn:
                 stopping = asyncio.create_task(stop_team(self._agent.teams, pump, self._token))
                 await asyncio.shield(stopping)
         if result is None:
-            raise SaafError(f"The agent {self._request.agent} ended without a result.")
+            raise TeamFailed(f"The agent {self._request.agent} ended without a result.")
         return result
 
     async def _pump(self, queue: asyncio.Queue[Message | TaskResult | None]) -> None:
@@ -194,7 +194,7 @@ class _Turn:
             return self._scope.failure
         name = type(error).__name__
         _logger.warning("run %s: the team failed with %s", self._request.run, name)
-        return SaafError(
+        return TeamFailed(
             f"The agent {self._request.agent} failed in turn {self._request.turn} ({name}).",
             remedy="Its messages up to there are in the run's events.",
         )

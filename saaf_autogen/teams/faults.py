@@ -28,7 +28,13 @@ __all__ = ["AUTOGEN_VERSION", "check_autogen", "install"]
 
 AUTOGEN_VERSION = "0.7.5"
 _PACKAGES = ("autogen-core", "autogen-agentchat", "autogen-ext")
-_LOGGERS = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events")
+_LOGGERS = (
+    "autogen_core",
+    "autogen_core.events",
+    "autogen_core.trace",
+    "autogen_agentchat",
+    "autogen_agentchat.events",
+)
 
 
 def check_autogen() -> None:
@@ -115,12 +121,13 @@ class _Discreet(logging.Filter):
     """Keeps what messages, arguments, results and exceptions say out of AutoGen's logs."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not isinstance(record.msg, str):
-            record.msg, record.args = type(record.msg).__name__, None
-        elif record.levelno < logging.WARNING:
-            record.msg, record.args = f"{record.module}.{record.funcName}", None
+        if isinstance(record.msg, str):
+            said = f"{record.module}.{record.funcName}, line {record.lineno}"
+        else:
+            said = type(record.msg).__name__
         if record.exc_info and record.exc_info[0]:
-            record.msg, record.args = f"{record.msg} ({record.exc_info[0].__name__})", None
+            said = f"{said} ({record.exc_info[0].__name__})"
+        record.msg, record.args = said, None
         record.exc_info = record.exc_text = record.stack_info = None
         return True
 

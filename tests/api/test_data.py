@@ -78,7 +78,11 @@ def everything(http: httpx.Client, headers: dict[str, str]) -> str:
         told.append(
             http.post("/v1/actions/semantic.describe_table", json=body, headers=headers).json()
         )
-    for question in ("Which aircraft flew most?", "All flights of N14228", "Planes by manufacturer"):
+    for question in (
+        "Which aircraft flew most?",
+        "All flights of N14228",
+        "Planes by manufacturer",
+    ):
         body = {"question": question}
         told.append(http.post("/v1/actions/semantic.context", json=body, headers=headers).json())
     return json.dumps(told)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +35,8 @@ def slow_deployment(tmp_path: Path, nyc_file: Path) -> Any:
     with OpenAIServer(script) as server:
         folder = make_deployment(tmp_path / "deployment", nyc_file)
         settings = (folder / "saaf.yaml").read_text()
-        model = (
-            f"{{provider: openai, model: test, base_url: '{server.base_url}', api_key_env: TEST_KEY}}"
-        )
+        model = f"{{provider: openai, model: test, base_url: '{server.base_url}',"
+        model += " api_key_env: TEST_KEY}"
         settings = settings.replace("{provider: saaf_autogen.OfflineModel}", model, 1)
         (folder / "saaf.yaml").write_text(settings)
         yield folder
@@ -69,7 +67,7 @@ async def test_a_run_survives_kill_9(slow_deployment: Path, kill_at: str) -> Non
                 resumed = await (await saaf.runs.get(run.id)).wait(timeout_s=30)
                 log = [event async for event in resumed.stream()]
             callback = await asyncio.to_thread(receiver.received.get, timeout=15)
-            time.sleep(1)
+            await asyncio.sleep(1)
     assert resumed.status == "completed"
     assert resumed.output is not None
     assert "48110" in resumed.output

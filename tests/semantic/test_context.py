@@ -25,7 +25,15 @@ def test_the_context_has_the_shape_that_callers_rely_on(everything: SemanticView
     assert (value["warehouse"], value["dialect"]) == ("nyc", "duckdb")
     assert value["tables"][0] == "flights"
     best = value["verified_queries"][0]
-    assert set(best) == {"name", "question", "sql", "score", "unmatched", "parameters"}
+    assert set(best) == {
+        "name",
+        "question",
+        "questions",
+        "sql",
+        "score",
+        "unmatched",
+        "parameters",
+    }
     assert best["parameters"]["carrier"] | {"values": None} == {
         "column": "flights.carrier",
         "type": "VARCHAR",

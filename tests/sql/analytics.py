@@ -184,4 +184,51 @@ QUERIES: tuple[str, ...] = (
     "SELECT format('{} flies {}', carrier, name), printf('%s', name) FROM airlines ORDER BY 1",
     "SELECT * FROM airlines ORDER BY carrier COLLATE NOCASE LIMIT 3;",
     "-- how many?\nSELECT /* all */ count(*) -- of them\nFROM flights",
+    "SELECT CAST(AVG(dep_delay) AS NUMERIC(10,2)) FROM flights",
+    "SELECT carrier, APPROX_QUANTILE(dep_delay, 0.95) FROM flights GROUP BY carrier",
+    "SELECT DATE_ADD(DATE '2013-01-01', INTERVAL 1 DAY), DATE '2013-01-01' + INTERVAL '1' MONTH",
+    "SELECT DATEDIFF('day', DATE '2013-01-01', DATE '2013-02-01'), DATE_SUB('month', DATE "
+    "'2013-01-01', DATE '2013-02-01')",
+    "SELECT COUNT(*) FROM flights WHERE carrier = ANY(['UA','AA'])",
+    "SELECT COUNT(*) FROM flights WHERE list_contains(['UA'], carrier)",
+    "SELECT SUM(CASE WHEN arr_delay > 0 THEN 1 END) * 1.0 / COUNT(*) FROM flights",
+    "SELECT carrier, COUNT(*)::FLOAT / SUM(COUNT(*)) OVER () FROM flights GROUP BY carrier",
+    "SELECT last_value(x IGNORE NULLS) OVER (ORDER BY x) FROM range(3) t(x)",
+    "SELECT ROUND(AVG(dep_delay)::NUMERIC, 2) FROM flights",
+    "SELECT try_strptime('2013','%Y'), TRY(1//0)",
+    "SELECT 1e3, .5, 1_000, 0x10",
+    "SELECT TRUE AND NOT FALSE, NULL IS NULL, 1 <> 2, 1 != 2, 1 == 1",
+    "SELECT origin FROM flights GROUP BY origin HAVING AVG(dep_delay) > (SELECT "
+    "AVG(dep_delay) FROM flights)",
+    "SELECT * FROM airlines WHERE carrier IN ('UA', 'AA') UNION BY NAME SELECT * FROM "
+    "airlines WHERE carrier = 'B6'",
+    "SELECT month, SUM(n) FILTER (WHERE origin='JFK') jfk FROM (SELECT month, origin, "
+    "COUNT(*) n FROM flights GROUP BY ALL) GROUP BY month",
+    "SELECT greatest(1, 2), least(1, NULL, 3), isnan('nan'::FLOAT), isinf(1.0)",
+    "SELECT bar(5, 0, 10, 10), format('{:.2f}', 1.234), printf('%d', 3)",
+    "SELECT MIN(dep_time), MAX(dep_time), MIN_BY(carrier, dep_delay) FROM flights",
+    "SELECT quantile(dep_delay, 0.5), quantile(dep_delay, [0.1,0.9]) FROM flights",
+    "SELECT f.carrier, f.flight FROM flights f WHERE (f.carrier, f.dep_delay) IN (SELECT "
+    "carrier, MAX(dep_delay) FROM flights GROUP BY carrier)",
+    "SELECT origin, RANK() OVER (ORDER BY COUNT(*) DESC) FROM flights GROUP BY origin",
+    "SELECT count(*) FROM (SELECT DISTINCT origin, dest FROM flights)",
+    "SELECT a.faa, a.lat, "
+    "2*6371*asin(sqrt(pow(sin(radians(a.lat-40.6)/2),2)+cos(radians(40.6))*cos(radians(a.lat))*pow(sin(radians(a.lon+73.8)/2),2))) "
+    "d FROM airports a ORDER BY d LIMIT 5",
+    "SELECT x.value FROM (SELECT unnest([1,2,3]) AS value) x",
+    "SELECT strftime(make_date(2013, month, 1), '%B') FROM flights GROUP BY 1",
+    "SELECT CASE WHEN dep_delay BETWEEN 0 AND 15 THEN 'a' ELSE 'b' END b, count(*) FROM "
+    "flights GROUP BY b",
+    "SELECT corr(a,b) FROM (VALUES (1,2),(3,4)) t(a,b)",
+    "SELECT substring('abc' FROM 2 FOR 1), position('b' IN 'abc'), trim(BOTH ' ' FROM ' x "
+    "'), overlay('abc' PLACING 'x' FROM 1 FOR 1)",
+    "SELECT json_extract('{\"a\":{\"b\":1}}', '$.a.b'), '{\"a\":1}'::JSON->>'a', "
+    "'{\"a\":1}'::JSON->'$.a'",
+    'SELECT sum(distance) / 1000000 AS "million miles" FROM flights',
+    "SELECT DISTINCT carrier FROM flights WHERE NOT EXISTS (SELECT * FROM airlines a WHERE "
+    "a.carrier = flights.carrier)",
+    "SELECT max(time_hour) FILTER (carrier='UA') FROM flights",
+    "SELECT carrier c, avg(dep_delay) d FROM flights WHERE c = 'UA' GROUP BY c",
+    "SELECT $$it's$$, $t$a$b$t$, 'a\\\\b'",
+    "SELECT to_days(3), to_hours(2), to_months(1)",
 )

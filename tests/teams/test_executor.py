@@ -484,7 +484,7 @@ async def test_any_other_failure_of_a_team_is_typed_and_keeps_its_text_to_itself
         allow_repeated_speaker=True,
     )
     error = await failing(script, config)
-    assert error.code == "internal"
+    assert error.code == "team_failed"
     assert "failed in turn 0" in error.detail
     assert "Traceback" not in str(error)
 

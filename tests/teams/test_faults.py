@@ -119,6 +119,7 @@ async def test_logs_of_autogen_carry_neither_messages_nor_arguments_nor_results(
     assert isinstance(result, TaskResult)
     with pytest.raises(RuntimeError):
         await RoundRobinGroupChat([agent], max_turns=1).run(task="CANARY again")
+    logging.getLogger("autogen_agentchat").warning("The model said %s", "CANARY")
     logged = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
     assert any(record.name == "autogen_core.events" for record in caplog.records)
     assert "CANARY" not in logged

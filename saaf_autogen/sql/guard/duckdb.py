@@ -128,7 +128,7 @@ _OPERATIONS = frozenset(
         *(exp.Extract, exp.Hour, exp.LastDay, exp.Localtime, exp.Localtimestamp, exp.Minute),
         *(exp.Month, exp.Monthname, exp.Quarter, exp.Second, exp.StrToDate, exp.StrToTime),
         *(exp.Time, exp.TimeFromParts, exp.TimeToStr, exp.TimeToUnix, exp.TimeTrunc),
-        *(exp.Timestamp, exp.TimestampDiff, exp.TimestampFromParts, exp.TimestampTrunc),
+        *(exp.Timestamp, exp.TimestampDiff, exp.TimestampFromParts, exp.TimestampTrunc, exp.ToDays),
         *(exp.TsOrDsAdd, exp.TsOrDsDiff, exp.TsOrDsToDate, exp.TsOrDsToTimestamp),
         *(exp.UnixToTime, exp.Week, exp.WeekOfYear, exp.Year, exp.YearOfWeek, exp.YearOfWeekIso),
         *(exp.Array, exp.ArrayAppend, exp.ArrayConcat, exp.ArrayContains, exp.ArrayContainedBy),

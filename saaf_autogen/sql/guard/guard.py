@@ -99,7 +99,7 @@ class Guard:
         query = _limited(query, rows + 1, binder, names)
         return Plan(
             sql=query.sql(self._dialect.name, identify=True, comments=False, copy=False),
-            parameters=binder.values,
+            parameters=_still_named(query, binder.values),
             tables=tuple(used),
             resources=tuple(sorted({table.access.resource for table in used.values()})),
             grants=tuple(sorted({g for table in used.values() for g in table.access.grants})),
@@ -168,6 +168,12 @@ def _wrong(detail: str) -> SqlRefused:
         rule="parameter",
         remedy="Pass text, numbers, booleans, dates or null, one for each parameter of the SQL.",
     )
+
+
+def _still_named(query: exp.Query, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """The values that the final SQL names: a parameter that was the LIMIT is a number by now."""
+    names = {placeholder.name for placeholder in query.find_all(exp.Placeholder)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def _limited(query: exp.Query, rows: int, binder: Binder, names: FreshNames) -> exp.Query:

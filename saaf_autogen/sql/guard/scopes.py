@@ -95,24 +95,36 @@ class Replacer:
 
     def _ctes(self, with_: exp.With, scope: Scope) -> Scope:
         inner = dict(scope)
+        recursive = bool(with_.args.get("recursive"))
+        # The expression, if any, of which this WITH is a part and which it may not read.
+        outer = self._anchors.get(id(with_))
         for cte in with_.expressions:
             name = cte.alias.lower()
             fresh = self.names.make("c")
             self.ctes.add(fresh)
-            body = cte.this
-            while isinstance(body, exp.Subquery):
-                body = body.this
-            if with_.args.get("recursive"):
-                # Without UNION, and left of it, engines read a base table of that name: nobody
-                # means that.
-                anchor = body.this if isinstance(body, exp.Union) else body
-                self._anchors[id(anchor)] = name
-                self.rewrite(cte.this, {**inner, name: fresh})
-            else:
-                self.rewrite(cte.this, inner)
+            seen = inner if outer is None else {**inner, outer: None}
+            if recursive:
+                self._mark_anchors(cte.this, name)
+                seen = {**seen, name: fresh}
+            self.rewrite(cte.this, seen)
             cte.args["alias"].set("this", exp.Identifier(this=fresh, quoted=True))
             inner[name] = fresh
+            outer = None if name == outer else outer
         return inner
+
+    def _mark_anchors(self, body: exp.Expr, name: str) -> None:
+        """Where a recursive expression may not read itself: anywhere but right of its UNION.
+
+        There, engines read a base table of that name, and nobody means that.
+        """
+        while isinstance(body, exp.Subquery) and not body.args.get("with_"):
+            body = body.this
+        if not isinstance(body, exp.Union):
+            self._anchors[id(body)] = name
+            return
+        self._anchors[id(body.this)] = name
+        if body.args.get("with_"):
+            self._anchors[id(body.args["with_"])] = name
 
     def _table(self, table: exp.Table, scope: Scope) -> None:
         name = table.this

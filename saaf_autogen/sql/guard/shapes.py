@@ -154,6 +154,7 @@ _CALLED: Mapping[type[exp.Expr], tuple[str, str]] = {
     exp.Into: ("INTO", "Select the rows; they come back as the result."),
     exp.Parameter: ("an unnamed parameter", "Name parameters, such as :carrier."),
     exp.TableSample: ("a sample", "Use ORDER BY and LIMIT."),
+    exp.Fetch: ("FETCH", "Use LIMIT."),
     exp.Lock: ("a lock", "Leave it out: queries only read."),
 }
 _OFFERED = "Use plain SELECT with joins, CTEs, aggregates, window functions and subqueries."

@@ -64,6 +64,9 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
         raise refusals.at_offset(
             tokens[0].start, "not_a_query", "Only queries are run here.", remedy=_SEND_SELECT
         )
+    for raw in list(root.find_all(exp.RawString)):
+        # A dollar-quoted text is a text.
+        raw.replace(exp.Literal.string(raw.this))
     return root
 
 
