@@ -336,7 +336,7 @@ def error_from_problem(document: Mapping[str, Any]) -> SaafError:
 
     An unknown ``code`` becomes the class of its status, or the root of the tree.
     """
-    classes = [SaafError, *_subclasses(SaafError)]
+    classes: list[type[SaafError]] = [SaafError, *_subclasses(SaafError)]
     code, status = document.get("code"), document.get("status")
     by_code = [each for each in classes if each.code == code]
     by_status = [each for each in classes if each.status == status]

@@ -213,7 +213,8 @@ QUERIES: tuple[str, ...] = (
     "SELECT origin, RANK() OVER (ORDER BY COUNT(*) DESC) FROM flights GROUP BY origin",
     "SELECT count(*) FROM (SELECT DISTINCT origin, dest FROM flights)",
     "SELECT a.faa, a.lat, "
-    "2*6371*asin(sqrt(pow(sin(radians(a.lat-40.6)/2),2)+cos(radians(40.6))*cos(radians(a.lat))*pow(sin(radians(a.lon+73.8)/2),2))) "
+    "2*6371*asin(sqrt(pow(sin(radians(a.lat-40.6)/2),2)+cos(radians(40.6))*"
+    "cos(radians(a.lat))*pow(sin(radians(a.lon+73.8)/2),2))) "
     "d FROM airports a ORDER BY d LIMIT 5",
     "SELECT x.value FROM (SELECT unnest([1,2,3]) AS value) x",
     "SELECT strftime(make_date(2013, month, 1), '%B') FROM flights GROUP BY 1",
