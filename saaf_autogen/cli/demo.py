@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
@@ -23,10 +24,11 @@ from saaf_autogen.testing import RunningHost
 
 __all__ = ["demo"]
 
-QUESTION = "How late did Delta depart on average?"
+QUESTION = "What are the 5 busiest destinations from Newark?"
 CLIENT = "analyst"
 _CALLBACK_WITHIN_S = 30
 _SHOWN_ROWS = 15
+_ANSWER_WIDTH = 90
 
 
 def demo(project: Path | None) -> None:
@@ -52,17 +54,19 @@ async def _ask(console: Console, host: RunningHost, receiver: CallbackReceiver) 
         console.print(f"   It may call {', '.join(spec.name for spec in actions)}.")
         console.print(f"[bold]3[/]  POST /v1/runs: [italic]{QUESTION}[/]")
         run = await saaf.runs.create("flights", QUESTION, webhook=receiver.url)
+        query: dict[str, Any] = {}
         result: dict[str, Any] = {}
         async for event in run.stream():
             line = describe_event(event)
             if line:
                 console.print("  ", line)
-            if event["type"] == "tool.result" and event["data"]["name"] == "warehouse_query":
-                result = event["data"]["content"]
+            if event["data"].get("name") == "warehouse_query":
+                query = event["data"].get("arguments", query)
+                result = event["data"].get("content", result)
         await run.wait(timeout_s=60)
         callback = await asyncio.to_thread(_callback, receiver)
         _show_callback(console, callback)
-        _show_answer(console, run.state, result)
+        _show_answer(console, run.state, query, result)
 
 
 def _callback(receiver: CallbackReceiver) -> ReceivedCallback:
@@ -78,8 +82,11 @@ def _show_callback(console: Console, callback: ReceivedCallback) -> None:
     console.print(f"   webhook-id {callback.id}", style="dim")
 
 
-def _show_answer(console: Console, run: dict[str, Any], result: dict[str, Any]) -> None:
-    console.print(Panel(str(run.get("output") or run.get("error")), title="Answer", expand=False))
+def _show_answer(
+    console: Console, run: dict[str, Any], query: dict[str, Any], result: dict[str, Any]
+) -> None:
+    answer = Markdown(str(run.get("output") or run.get("error")))
+    console.print(Panel(answer, title="Answer", width=min(console.width, _ANSWER_WIDTH)))
     if not result.get("columns"):
         return
     table = Table(title=result.get("cut"))
@@ -89,6 +96,17 @@ def _show_answer(console: Console, run: dict[str, Any], result: dict[str, Any]) 
         table.add_row(*(str(value) for value in row))
     console.print(table)
     console.print(Syntax(result["sql"], "sql", background_color="default", word_wrap=True))
+    if query.get("parameters"):
+        values = ", ".join(f"{name} = {value!r}" for name, value in _named(query).items())
+        console.print(f"with {values}", style="dim")
+
+
+def _named(query: dict[str, Any]) -> dict[str, Any]:
+    """A query's parameters; models in strict mode send them as a list of name and value."""
+    parameters = query["parameters"]
+    if isinstance(parameters, dict):
+        return parameters
+    return {each["name"]: each["value"] for each in parameters}
 
 
 def _what_next(console: Console) -> None:
