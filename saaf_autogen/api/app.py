@@ -57,8 +57,9 @@ def create_app(project: Project) -> FastAPI:
     )
     app.include_router(runs.router)
     add_problem_handlers(app)
-    app.add_middleware(SecurityHeaders)
+    # The last one added is the outermost: what the guard refuses carries the headers too.
     app.add_middleware(BodyGuard, limit=project.settings.limits.body_bytes)
+    app.add_middleware(SecurityHeaders)
     app.openapi = lambda: _openapi(app, project, components)  # type: ignore[method-assign]  # FastAPI's own hook
     return app
 

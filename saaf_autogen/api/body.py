@@ -21,7 +21,7 @@ class BodyGuard:
 
     Bodies over ``limit`` bytes are answered 413. JSON with NaN or infinities, duplicate keys,
     lone surrogates, NUL characters or deep nesting is answered 400, and so is a NUL in the path
-    or the query. What passes is handed on as it came.
+    or the query, and any other kind of body below ``/v1/``. What passes is handed on as it came.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -36,8 +36,8 @@ class BodyGuard:
         try:
             _check_target(scope)
             body = await self._read(scope, receive)
-            if body and _is_json(scope):
-                _check_json(body)
+            if body:
+                _check_body(scope, body)
         except SaafError as error:
             await problem_response(error, instance=scope["path"])(scope, receive, send)
             return
@@ -79,9 +79,16 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-def _is_json(scope: Scope) -> bool:
-    kind = Headers(scope=scope).get("content-type", "application/json").split(";")[0].strip()
-    return kind == "application/json" or kind.endswith("+json")
+def _check_body(scope: Scope, body: bytes) -> None:
+    kind = Headers(scope=scope).get("content-type", "").split(";")[0].strip().lower()
+    if kind == "application/json" or kind.endswith("+json"):
+        _check_json(body)
+    elif scope["path"].startswith("/v1/"):
+        # The issuer takes forms; everything else of this host speaks JSON.
+        raise InvalidRequest(
+            f"The body is {kind or 'of no stated type'}, and this host takes JSON.",
+            remedy="Send the header Content-Type: application/json.",
+        )
 
 
 def _check_target(scope: Scope) -> None:

@@ -16,11 +16,11 @@ from rich.table import Table
 
 from saaf_autogen.cli.events import describe_event
 from saaf_autogen.cli.progress import sample_progress
-from saaf_autogen.cli.receiver import CallbackReceiver, ReceivedCallback
 from saaf_autogen.errors import Unavailable
 from saaf_autogen.project import find_project, read_deployment
 from saaf_autogen.project.stores import build_missing_samples
 from saaf_autogen.testing import RunningHost
+from saaf_autogen.testing.receiver import CallbackReceiver, ReceivedCallback
 
 __all__ = ["demo"]
 

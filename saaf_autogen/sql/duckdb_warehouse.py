@@ -7,7 +7,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +87,6 @@ class DuckDBWarehouse:
         self._catalog = catalog
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix=f"warehouse-{name}")
         self._jobs: dict[_Job, Future[Rows]] = {}
-        self._draining: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @classmethod
@@ -157,10 +156,10 @@ class DuckDBWarehouse:
         try:
             done, _ = await asyncio.wait({waiting}, timeout=limits.timeout_s)
         except asyncio.CancelledError:
-            self._drain(job, waiting)
+            self._drain(job, running, waiting)
             raise
         if not done:
-            self._drain(job, waiting)
+            self._drain(job, running, waiting)
             raise TimedOut(
                 f"The query took longer than {limits.timeout_s:g} s and was interrupted.",
                 remedy="Filter earlier, aggregate, or select fewer columns.",
@@ -177,22 +176,16 @@ class DuckDBWarehouse:
         if self._closed:
             return
         self._closed = True
-        await asyncio.gather(*(self._interrupt(job) for job in list(self._jobs)))
+        await asyncio.gather(
+            *(asyncio.to_thread(_interrupt, *pair) for pair in list(self._jobs.items()))
+        )
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._connection.close()
 
-    def _drain(self, job: _Job, waiting: asyncio.Future[Rows]) -> None:
+    def _drain(self, job: _Job, running: Future[Rows], waiting: asyncio.Future[Rows]) -> None:
+        # On a thread of its own: the caller's event loop may end before the query does.
         waiting.cancel()
-        job.stop()
-        task = asyncio.get_running_loop().create_task(self._interrupt(job))
-        self._draining.add(task)
-        task.add_done_callback(self._draining.discard)
-
-    async def _interrupt(self, job: _Job) -> None:
-        """Interrupt until the thread is free: DuckDB forgets an interrupt before its query."""
-        while (running := self._jobs.get(job)) is not None and not running.cancel():
-            job.stop()
-            await asyncio.sleep(_INTERRUPT_EVERY_S)
+        threading.Thread(target=_interrupt, args=(job, running), daemon=True).start()
 
     def _run(self, job: _Job) -> Rows:
         import duckdb
@@ -223,6 +216,13 @@ class DuckDBWarehouse:
             key = PhysicalTable(self._catalog, schema, table)
             tables.setdefault(key, []).append(Column(column, data_type))
         return tuple(TableSchema(table, tuple(columns)) for table, columns in tables.items())
+
+
+def _interrupt(job: _Job, running: Future[Rows]) -> None:
+    """Interrupt until the thread is free: DuckDB forgets an interrupt before its query."""
+    while not running.cancel() and not running.done():
+        job.stop()
+        wait({running}, timeout=_INTERRUPT_EVERY_S)
 
 
 def _fetch(cursor: duckdb.DuckDBPyConnection, job: _Job) -> Rows:

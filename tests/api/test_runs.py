@@ -7,8 +7,8 @@ from typing import Any
 
 import httpx
 
-from saaf_autogen.cli.receiver import CallbackReceiver
 from saaf_autogen.testing import RunningHost
+from saaf_autogen.testing.receiver import CallbackReceiver
 from tests.api.conftest import As
 
 QUESTION = {"agent_id": "flights", "input": "How late did Delta depart on average?"}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from saaf_autogen.cli.receiver import CallbackReceiver
 from saaf_autogen.testing import RunningHost
 from saaf_autogen.testing.openai_server import Calls, OpenAIServer, Reply, Slow, Text
+from saaf_autogen.testing.receiver import CallbackReceiver
 from tests.conftest import make_deployment
 
 SQL = "SELECT count(*) AS flights FROM flights WHERE carrier = :carrier"

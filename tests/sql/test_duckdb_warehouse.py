@@ -16,7 +16,8 @@ from saaf_autogen.errors import (
 from saaf_autogen.sql import DuckDBWarehouse, GuardedWarehouse, PhysicalTable, Plan, QueryLimits
 from tests.sql import world
 
-SLOW = "SELECT count(*) FROM range(100000000) a, range(100000) b WHERE a.range % 7 = b.range % 5"
+# Streams for hours without holding memory.
+SLOW = "SELECT sum(hash(i) % 3) FROM range(1000000000000) t(i)"
 LIMITS = QueryLimits(max_rows=1_000, max_bytes=100_000, timeout_s=10)
 
 
