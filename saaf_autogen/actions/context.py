@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import closing
 from functools import cached_property
 from typing import Any
 
@@ -14,6 +15,7 @@ from saaf_autogen.clock import Clock
 from saaf_autogen.errors import InvalidArguments, NotFound
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.context import ContextBuilder
+from saaf_autogen.semantic.metadata import MetadataResult, MetadataTables
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.sql.guard.plan import Plan, Scalar
 from saaf_autogen.sql.positional import name_positional
@@ -117,6 +119,16 @@ class ActionContext:
     def semantic_context(self, question: str, warehouse: str | None = None) -> dict[str, Any]:
         """What is needed to write SQL for a question, of what the caller may see."""
         return self._data.contexts.context(question, self._data.view, warehouse=warehouse)
+
+    def query_metadata(self, sql: str, parameters: Mapping[str, Scalar]) -> MetadataResult:
+        """One query on the semantic layer's tables, which hold what the caller may see.
+
+        Raises:
+            SqlRefused, InvalidArguments: it is no query on these tables, or not valid.
+            PayloadTooLarge, TimedOut: it asks for too much.
+        """
+        with closing(MetadataTables(self._data.view, clock=self.clock)) as tables:
+            return tables.query(sql, parameters)
 
     def warehouse(self, name: str | None = None) -> CallerWarehouse:
         """A warehouse by its name, which may be left out where there is one.

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
@@ -65,6 +66,7 @@ class ActionDefinition:
                 )
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (annotation, default)
+        _check_templates(name, declaration, fields)
         if "return" not in hints:
             raise ConfigurationError(f"{name}: annotate what it returns.")
         try:
@@ -124,3 +126,16 @@ class ActionDefinition:
                 f"{self.spec.name} returned something other than it declares.",
                 remedy="Its author must mend the function or its return annotation.",
             ) from error
+
+
+def _check_templates(name: str, declaration: ActionDeclaration, fields: Mapping[str, Any]) -> None:
+    """Refuse a resource that names what the function does not take: no call could pass."""
+    templates = () if callable(declaration.resources) else declaration.resources
+    for template in templates:
+        named = {part for _, part, _, _ in Formatter().parse(template) if part is not None}
+        if unknown := sorted(named - set(fields)):
+            raise ConfigurationError(
+                f"{name}: the resource {template!r} names {', '.join(unknown)}, "
+                "which is no parameter.",
+                remedy=f"Parameters: {', '.join(fields) or 'none'}.",
+            )

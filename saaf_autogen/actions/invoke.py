@@ -188,7 +188,11 @@ class Invoker:
         key = attempt.key
         if key is None:
             raise SaafError("A write came without its effect key.")
-        await self._effects.reserve(key, attempt.call_id)
+        try:
+            await self._effects.reserve(key, attempt.call_id)
+        except SaafError as refusal:
+            self._audit.note(self._record(attempt, "denied", refusal.detail))
+            raise
         try:
             await self._audit.write(
                 self._record(attempt, "allowed", "scopes and grants cover the call")

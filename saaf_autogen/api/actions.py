@@ -30,7 +30,11 @@ def action_router(
     """Routes for every action; the schemas they share are added to ``components``."""
     router = APIRouter(prefix="/v1/actions", tags=["actions"])
 
-    @router.get("", summary="Actions that you hold the scopes for")
+    @router.get(
+        "",
+        summary="Actions that you hold the scopes for",
+        openapi_extra={"security": security_of([])},
+    )
     async def list_actions(caller: Caller) -> dict[str, Any]:
         """Name, description, scopes, effect and schemas of each action that you may call."""
         return {"data": [_describe(spec) for spec in invoker.visible_to(caller)]}

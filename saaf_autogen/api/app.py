@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from saaf_autogen import __version__
@@ -16,6 +16,7 @@ from saaf_autogen.api.body import BodyGuard
 from saaf_autogen.api.headers import SecurityHeaders
 from saaf_autogen.api.oauth import oauth_router
 from saaf_autogen.api.problems import PROBLEM_SCHEMA, add_problem_handlers
+from saaf_autogen.api.query import only_known_query
 from saaf_autogen.api.security import SCHEME_NAME, oauth2_scheme
 from saaf_autogen.project import Project
 
@@ -51,11 +52,9 @@ def create_app(project: Project) -> FastAPI:
     components: dict[str, Any] = {}
     app.include_router(oauth_router())
     app.include_router(health.router)
-    app.include_router(agents.router)
-    app.include_router(
-        action_router(project.invoker, list(project.deployment.registry), components)
-    )
-    app.include_router(runs.router)
+    actions = action_router(project.invoker, list(project.deployment.registry), components)
+    for router in (agents.router, actions, runs.router):
+        app.include_router(router, dependencies=[Depends(only_known_query)])
     add_problem_handlers(app)
     # The last one added is the outermost: what the guard refuses carries the headers too.
     app.add_middleware(BodyGuard, limit=project.settings.limits.body_bytes)

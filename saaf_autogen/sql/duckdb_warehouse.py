@@ -164,6 +164,8 @@ class DuckDBWarehouse:
                 f"The query took longer than {limits.timeout_s:g} s and was interrupted.",
                 remedy="Filter earlier, aggregate, or select fewer columns.",
             )
+        if waiting.cancelled():
+            raise WarehouseFailed("The warehouse was closed.", remedy="Start the host again.")
         return waiting.result()
 
     async def schemas(self) -> tuple[TableSchema, ...]:

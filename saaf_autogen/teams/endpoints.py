@@ -16,7 +16,7 @@ from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.settings import ModelSettings
 from saaf_autogen.teams.model_faults import ResponseTooLarge
 
-__all__ = ["connect", "key_variable", "model_info"]
+__all__ = ["check_model", "connect", "key_variable", "model_info"]
 
 MAX_RESPONSE_BYTES = 8_000_000
 _OPENAI_URL = "https://api.openai.com/v1"
@@ -76,6 +76,17 @@ def model_info(settings: ModelSettings) -> ModelInfo:
     return cast(ModelInfo, info)
 
 
+def check_model(name: str, settings: ModelSettings) -> None:
+    """Refuse settings that no connection could be made with; nothing is connected.
+
+    Raises:
+        ConfigurationError: ``options`` or ``model_info`` hold unknown keys.
+    """
+    model_info(settings)
+    if settings.options:
+        _check_options(name, settings)
+
+
 def connect(name: str, settings: ModelSettings, environ: Mapping[str, str]) -> ChatCompletionClient:
     """The AutoGen client of a model.
 
@@ -111,10 +122,9 @@ def _openai(name: str, settings: ModelSettings, key: str) -> ChatCompletionClien
         BaseOpenAIChatCompletionClient,
         OpenAIChatCompletionClient,
     )
-    from autogen_ext.models.openai._openai_client import create_kwargs
     from openai import DefaultAsyncHttpxClient
 
-    _check_options(name, settings, (create_kwargs - _RESERVED) | _CLIENT_OPTIONS)
+    _check_options(name, settings)
     common: dict[str, Any] = {
         **settings.options,
         "model": settings.model,
@@ -147,7 +157,7 @@ def _anthropic(name: str, settings: ModelSettings, key: str) -> ChatCompletionCl
             f"The model {name!r} needs the Anthropic SDK, which is not installed.",
             remedy="Run: pip install 'saaf-autogen[anthropic]'",
         ) from error
-    _check_options(name, settings, _ANTHROPIC_OPTIONS)
+    _check_options(name, settings)
     arguments: dict[str, Any] = {
         **settings.options,
         "model": settings.model,
@@ -160,12 +170,19 @@ def _anthropic(name: str, settings: ModelSettings, key: str) -> ChatCompletionCl
     return AnthropicChatCompletionClient(**arguments)
 
 
-def _check_options(name: str, settings: ModelSettings, known: set[str] | frozenset[str]) -> None:
+def _check_options(name: str, settings: ModelSettings) -> None:
+    known: frozenset[str] = frozenset()
+    if settings.provider == "anthropic":
+        known = _ANTHROPIC_OPTIONS
+    elif settings.provider != "offline":
+        from autogen_ext.models.openai._openai_client import create_kwargs
+
+        known = (frozenset(create_kwargs) - _RESERVED) | _CLIENT_OPTIONS
     unknown = sorted(set(settings.options) - known)
     if unknown:
         raise ConfigurationError(
             f"The model {name!r} has unknown options: {', '.join(unknown)}.",
-            remedy=f"Known options: {', '.join(sorted(known))}.",
+            remedy=f"Known options: {', '.join(sorted(known)) or 'none'}.",
         )
 
 

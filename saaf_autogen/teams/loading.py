@@ -27,7 +27,7 @@ from saaf_autogen.teams.providers import (
 )
 from saaf_autogen.teams.workbench import ActionWorkbench
 
-__all__ = ["LoadedAgent", "load_agent"]
+__all__ = ["LoadedAgent", "completed", "load_agent"]
 
 faults.install()
 
@@ -116,7 +116,7 @@ def load_agent(config: Mapping[str, Any], trusted: Iterable[str] = ()) -> Loaded
     session = _Session(allowed_providers(trusted))
     token = _session.set(session)
     try:
-        root: Any = ComponentLoader.load_component(_completed(config), object)
+        root: Any = ComponentLoader.load_component(completed(config), object)
     except SaafError:
         raise
     except Exception as error:  # the border to AutoGen: whatever it refuses is the config's fault
@@ -141,13 +141,13 @@ def load_agent(config: Mapping[str, Any], trusted: Iterable[str] = ()) -> Loaded
     )
 
 
-def _completed(value: Any) -> Any:
+def completed(value: Any) -> Any:
     """A copy with what AutoGen's loader fails without: members' types, handoffs as objects."""
     if isinstance(value, list | tuple):
-        return [_completed(item) for item in value]
+        return [completed(item) for item in value]
     if not isinstance(value, Mapping):
         return deepcopy(value)
-    result = {key: _completed(item) for key, item in value.items()}
+    result = {key: completed(item) for key, item in value.items()}
     provider = result.get("provider")
     if provider in TEAMS | AGENTS and result.get("component_type") is None:
         result["component_type"] = "team" if provider in TEAMS else "agent"

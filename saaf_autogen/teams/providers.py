@@ -18,6 +18,7 @@ __all__ = [
     "MODEL_CLIENT",
     "TEAMS",
     "WORKBENCH",
+    "Place",
     "Refusal",
     "allowed_providers",
     "check_providers",

@@ -55,6 +55,17 @@ def test_a_definition_knows_its_name_and_schemas() -> None:
     assert spec.returns["type"] == "array"
 
 
+def test_a_resource_that_names_no_parameter_is_refused() -> None:
+    @action(scopes=["a:b"], effect="read", resources=["sheet://{sheet}/{tab}"])
+    def read_sheet(sheet: str) -> str:
+        """Read a sheet."""
+        return sheet
+
+    with pytest.raises(ConfigurationError, match="names tab") as caught:
+        define(read_sheet)
+    assert caught.value.remedy == "Parameters: sheet."
+
+
 async def test_values_leave_as_json() -> None:
     definition = define(list_days)
     arguments = definition.validate({"region": "eu", "limit": 1})

@@ -44,6 +44,55 @@ def test_a_hostile_body_is_refused_and_explained(
     assert response.json()["detail"]
 
 
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "Text/JSON"])
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/actions/warehouse.query"])
+def test_a_body_that_is_not_json_is_refused_whatever_it_holds(
+    path: str, kind: str, http: httpx.Client, acting_as: As
+) -> None:
+    headers = {**acting_as("analyst"), "Content-Type": kind}
+    for body in (b"garbage", b'{"sql": NaN}', b"\xff\xfe", b"[" * 100_000):
+        response = http.post(path, content=body, headers=headers)
+        assert response.status_code == 400
+        assert "application/json" in response.json()["remedy"]
+
+
+def test_the_case_of_a_content_type_opens_no_way_around_the_checks(
+    http: httpx.Client, acting_as: As
+) -> None:
+    headers = {**acting_as("analyst"), "Content-Type": "Application/JSON; charset=utf-8"}
+    response = http.post("/v1/actions/warehouse.query", content=b'{"sql": NaN}', headers=headers)
+    assert response.status_code == 400
+    assert "NaN" in response.json()["detail"]
+
+
+def test_what_is_refused_unread_carries_the_security_headers_too(
+    http: httpx.Client, acting_as: As
+) -> None:
+    response = http.post("/v1/runs", content=b"x", headers=acting_as("analyst"))
+    assert response.status_code == 400
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("GET", "/v1/runs", "limit"),
+        ("GET", "/v1/agents", "none"),
+        ("GET", "/v1/actions", "none"),
+        ("GET", "/v1/runs/none/stream", "starting_after"),
+        ("POST", "/v1/runs", "none"),
+        ("POST", "/v1/actions/semantic.list_tables", "none"),
+    ],
+)
+def test_an_unknown_query_parameter_is_refused(
+    method: str, path: str, known: str, http: httpx.Client, acting_as: As
+) -> None:
+    response = http.request(method, path, params={"limti": 1}, headers=acting_as("analyst"))
+    assert response.status_code == 422
+    assert "limti" in response.json()["detail"]
+    assert known in response.json()["remedy"]
+
+
 def test_a_body_over_the_limit_is_refused_before_it_is_parsed(
     http: httpx.Client, acting_as: As
 ) -> None:

@@ -36,7 +36,8 @@ def test_no_operation_is_without_scopes_but_the_public_ones(document: dict[str, 
         if path in PUBLIC or path.startswith("/.well-known/"):
             continue
         if path == "/v1/actions":
-            # It lists what the caller's own scopes allow, and nothing else.
+            # It asks for a token, and lists what that token's scopes allow.
+            assert operation["security"] == [{"oauth2": []}]
             continue
         scopes = [scope for each in operation.get("security", []) for scope in each["oauth2"]]
         assert scopes, path

@@ -63,6 +63,25 @@ async def test_cancelling_the_task_interrupts_the_engine(guarded: GuardedWarehou
     assert time.monotonic() - started < 4
 
 
+def test_a_query_is_interrupted_even_if_its_event_loop_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "w.duckdb"
+    world.build(path)
+    warehouse = DuckDBWarehouse.open("w", path, concurrency=1)
+    guarded = GuardedWarehouse(warehouse)
+
+    async def start(delay: float) -> None:
+        task = asyncio.create_task(guarded.query(SLOW, visible={}))
+        await asyncio.sleep(delay)
+        task.cancel()
+
+    # Each delay meets the query at another point: waiting, being checked, running.
+    for delay in (0, 0.001, 0.002, 0.004, 0.01, 0.05):
+        asyncio.run(start(delay))
+    result = asyncio.run(guarded.query("SELECT 1 AS one", visible={}, timeout_s=4))
+    assert result.rows == [[1]]
+    asyncio.run(warehouse.close())
+
+
 async def test_a_fast_query_is_not_held_up_by_slow_ones(guarded: GuardedWarehouse) -> None:
     slow = [asyncio.create_task(guarded.query(SLOW, visible={})) for _ in range(2)]
     await asyncio.sleep(0.05)

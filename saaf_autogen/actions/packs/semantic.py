@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from saaf_autogen.actions.context import ActionContext
 from saaf_autogen.actions.declaration import action
 
-__all__ = ["context", "describe_table", "list_tables"]
+__all__ = ["Metadata", "context", "describe_table", "list_tables", "query_metadata"]
 
 READ = ["semantic:read"]
+Scalar = str | int | float | bool | None
+
+
+class Metadata(BaseModel):
+    """Rows of a query on the metadata, and where they were cut."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    row_count: int = Field(description="how many rows are here")
+    cut: str | None = Field(description="where the result was cut, or null when it is whole")
 
 
 @action(scopes=READ, effect="read")
@@ -43,3 +53,21 @@ def context(
     question, for the dialect of the warehouse. Call it before you write SQL.
     """
     return ctx.semantic_context(question, warehouse)
+
+
+@action(scopes=READ, effect="read")
+def query_metadata(
+    sql: Annotated[str, Field(description="one SELECT in SQLite's dialect; values as :name")],
+    ctx: ActionContext,
+    parameters: Annotated[
+        dict[str, Scalar] | None, Field(description="values of the :name parameters")
+    ] = None,
+) -> Metadata:
+    """Search the metadata with SQL: what there is and what it means, never the warehouse's rows.
+
+    Tables: semantic.tables, semantic.fields, semantic.relationships, semantic.metrics,
+    semantic.filters, semantic.examples. Lists in them are JSON text, which json_each opens.
+    """
+    found = ctx.query_metadata(sql, parameters or {})
+    rows = [list(row) for row in found.rows]
+    return Metadata(columns=list(found.columns), rows=rows, row_count=len(rows), cut=found.cut)
