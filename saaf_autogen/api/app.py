@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi_offline import FastAPIOffline
 
 from saaf_autogen import __version__
 from saaf_autogen.api import agents, health, runs
@@ -39,12 +40,14 @@ def create_app(project: Project) -> FastAPI:
         finally:
             await project.close()
 
-    app = FastAPI(
+    # The documentation page takes nothing from foreign hosts.
+    app = FastAPIOffline(
+        docs_url="/docs",
+        redoc_url=None,
         title=f"SAAF: {project.settings.name}",
         version=__version__,
         description="AutoGen agents and actions, under OAuth 2.0 scopes and data grants.",
         lifespan=lifespan,
-        redoc_url=None,
         # A path and the same with a slash are not the same resource; no redirects with tokens.
         redirect_slashes=False,
     )

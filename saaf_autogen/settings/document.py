@@ -18,6 +18,16 @@ Place = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
 _MAX_BYTES = 4_000_000
 _MAX_VALUES = 200_000
+_TYPES = {
+    "bool": "true or false",
+    "dict": "KEY: VALUE below it",
+    "float": "a number",
+    "int": "a whole number",
+    "list": "a list, such as [a, b]",
+    "model": "KEY: VALUE below it",
+    "string": "text, in quotes if need be",
+}
+_SYNTAX = "look at indentation, brackets, colons and quotes there and just above"
 
 
 @dataclass
@@ -58,18 +68,30 @@ class Document:
         if fault["type"] == "missing":
             return self.finding(place[:-1], f"{where} is required", "add it")
         message = str(fault["msg"]).removeprefix("Value error, ")
-        return self.finding(place, f"{where}: {message}")
+        return self.finding(place, f"{where}: {message}", _remedy(fault))
+
+
+def _remedy(fault: Any) -> str:
+    kind, context = str(fault["type"]), fault.get("ctx", {})
+    if kind in ("literal_error", "enum"):
+        return f"write one of {context['expected']}"
+    if kind == "string_pattern_mismatch":
+        return f"write what fits {context['pattern']}"
+    if kind.endswith(("_type", "_parsing")):
+        return f"write {_TYPES.get(kind.rsplit('_', 1)[0], 'a value of that type')}"
+    return "write another value"
 
 
 def read_document(file: Path) -> Document:
     """Read a YAML or JSON file (JSON of the same shape is YAML too)."""
     try:
         if file.stat().st_size > _MAX_BYTES:
-            return Document(file, findings=[Finding(file, 0, "the file is over 4 MB")])
+            return Document(file, findings=[Finding(file, 0, "the file is over 4 MB", "split it")])
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        return Document(file, findings=[Finding(file, 0, f"the file cannot be read: {reason}")])
+        message, remedy = f"the file cannot be read: {reason}", "save it as UTF-8, readable to you"
+        return Document(file, findings=[Finding(file, 0, message, remedy)])
     return parse_document(text, file)
 
 
@@ -80,10 +102,11 @@ def parse_document(text: str, file: Path) -> Document:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        document.findings.append(Finding(file, line, f"not valid YAML: {error.problem}"))
+        message = f"not valid YAML: {error.problem}"
+        document.findings.append(Finding(file, line, message, _SYNTAX))
         return document
     except (yaml.YAMLError, RecursionError) as error:
-        document.findings.append(Finding(file, 0, f"not valid YAML: {error}"))
+        document.findings.append(Finding(file, 0, f"not valid YAML: {error}", _SYNTAX))
         return document
     if node is not None:
         document.data = _Builder(document).build(node, ())
@@ -112,7 +135,7 @@ class _Builder:
         try:
             return self._constructor.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            self._fault(node, f"a value cannot be read: {error}")
+            self._fault(node, f"a value cannot be read: {error}", "write it as plain text")
             return None
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -120,7 +143,7 @@ class _Builder:
         for key_node, value_node in node.value:
             # Keys are names here, so `on`, `1` and `null` are read as they are written.
             if not isinstance(key_node, yaml.ScalarNode):
-                self._fault(key_node, "a key must be a plain name")
+                self._fault(key_node, "a key must be a plain name", "write NAME: VALUE")
                 continue
             key = key_node.value
             if key in result:

@@ -227,14 +227,3 @@ class Settings(_Strict):
     trusted_providers: list[str] = Field(
         default=[], description="further exact AutoGen providers that agents may name"
     )
-
-    @model_validator(mode="after")
-    def _unique(self) -> Settings:
-        for what, names in (
-            ("clients", [client.id for client in self.clients]),
-            ("grants", [grant.id for grant in self.grants]),
-        ):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise ValueError(f"{what}: {', '.join(twice)} is declared more than once")
-        return self

@@ -60,6 +60,25 @@ def test_an_ungranted_column_and_one_that_never_was_are_refused_alike(
     assert hidden.replace("tailnum", "X") == absent.replace("tailnup", "X")
 
 
+def test_the_metadata_answer_sql_and_hold_what_is_granted(
+    http: httpx.Client, acting_as: As
+) -> None:
+    def ask(client: str, sql: str) -> httpx.Response:
+        path = "/v1/actions/semantic.query_metadata"
+        return http.post(path, json={"sql": sql}, headers=acting_as(client))
+
+    sql = "SELECT count(*) FROM semantic.fields WHERE column_name = 'tailnum'"
+    assert ask("analyst", sql).json()["value"]["rows"] == [[2]]
+    assert ask("ua-analyst", sql).json()["value"]["rows"] == [[0]]
+    tables = "SELECT table_name FROM semantic.tables ORDER BY 1"
+    value = ask("ua-analyst", tables).json()["value"]
+    assert value["rows"] == [["airlines"], ["airports"], ["flights"], ["weather"]]
+    assert (value["columns"], value["row_count"], value["cut"]) == (["table_name"], 4, None)
+    refused = ask("reader", "SELECT * FROM sqlite_schema")
+    assert (refused.status_code, refused.json()["code"]) == (422, "sql_refused")
+    assert ask("writer", tables).status_code == 403
+
+
 def test_rows_of_others_do_not_exist(http: httpx.Client, acting_as: As) -> None:
     headers = acting_as("ua-analyst")
     sql = "SELECT DISTINCT carrier FROM flights"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project import check_deployment, find_project, read_deployment
+from saaf_autogen.settings import parse_document
 from tests.conftest import make_deployment
 
 Edit = Callable[[str, str, str], None]
+OFFLINE = "{provider: saaf_autogen.OfflineModel}"
 
 
 @pytest.fixture
@@ -71,6 +74,23 @@ def test_all_faults_are_told_at_once(folder: Path, edit: Edit) -> None:
         ("tools/flights.py", '"""Share of departures', 'x = """Share of', "docstring"),
         ("tools/flights.py", "import annotations", "import anotations", "not valid Python"),
         ("tools/flights.py", "class OnTime(", "class OnTime((", "not valid Python"),
+        ("saaf.yaml", "port: 8000", "port: eighty", "server.port"),
+        ("saaf.yaml", "server:", "servr: {}\nserver:", "servr"),
+        ("saaf.yaml", "server:", "server: [", "not valid YAML"),
+        ("saaf.yaml", "id: own-flights", "id: all-flights", "declared more than once"),
+        ("saaf.yaml", "id: ua-analyst", "id: analyst", "declared more than once"),
+        ("saaf.yaml", "allow: [127.0.0.1", "allow: ['http://x/'", "egress.allow"),
+        ("saaf.yaml", OFFLINE, "{provider: openai}", "needs `model`"),
+        ("saaf.yaml", OFFLINE, "{provider: openai, model: m, options: {tmp: 1}}", "tmp"),
+        ("saaf.yaml", OFFLINE, "{provider: openai, model: m, model_info: {eyes: 2}}", "eyes"),
+        ("agents/flights.yaml", "max_tool_iterations: 8", "max_iterations: 8", "max_iterations"),
+        ("agents/flights.yaml", "max_tool_iterations: 8", "max_tool_iterations: x", "an integer"),
+        ("agents/flights.yaml", "description: Checks", "beschreibung: Checks", "beschreibung"),
+        ("agents/flights.yaml", "config: {max_messages: 12}", "config: {}", "max_messages"),
+        ("tools/flights.py", "from pydantic", "import nosuch\nfrom pydantic", "nosuch"),
+        ("tools/flights.py", "from pydantic", "raise SystemExit(3)\nfrom pydantic", "SystemExit"),
+        ("tools/flights.py", "class OnTime(", "SCOPES = ['a:b']\nclass OnTime(", "SCOPES"),
+        ("tools/flights.py", "class OnTime(", "SCOPES = {'a:b': 'c'}\nclass OnTime(", "'a:b'"),
     ],
 )
 def test_each_fault_has_its_place(
@@ -79,8 +99,59 @@ def test_each_fault_has_its_place(
     edit(file, old, new)
     found = told(folder)
     assert any(line.startswith(f"{file}:") and words in line for line in found), found
+    for finding in check_deployment(folder):
+        assert finding.line, finding
+        assert finding.remedy, finding
     with pytest.raises(ConfigurationError):
         read_deployment(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "line"),
+    [
+        ("saaf.yaml", "id: own-flights", "id: all-flights", "  - id: all-flights"),
+        ("agents/flights.yaml", "max_turns: 6", "max_turns: six", "  max_turns: six"),
+        ("agents/flights.yaml", "name: reviewer", "nmae: reviewer", "        nmae: reviewer"),
+    ],
+)
+def test_a_fault_is_told_at_its_own_line(
+    folder: Path, edit: Edit, file: str, old: str, new: str, line: str
+) -> None:
+    edit(file, old, new)
+    lines = (folder / file).read_text().splitlines()
+    at = [index for index, text in enumerate(lines, 1) if text == line][-1]
+    assert any(found.startswith(f"{file}:{at}:") for found in told(folder)), told(folder)
+
+
+def test_a_fault_of_saaf_yaml_hides_none_of_the_other_files(folder: Path, edit: Edit) -> None:
+    edit("saaf.yaml", "port: 8000", "port: eighty")
+    edit("agents/flights.yaml", "output_from: analyst", "output_from: analist")
+    edit("tools/flights.py", "class OnTime(", "class OnTime((")
+    edit("semantic/nyc_flights.yaml", "synonyms:", "synonymz:")
+    files = {line.partition(":")[0] for line in told(folder)}
+    assert files == {
+        "saaf.yaml",
+        "agents/flights.yaml",
+        "tools/flights.py",
+        "semantic/nyc_flights.yaml",
+    }
+
+
+def test_a_broken_section_of_saaf_yaml_is_not_taken_for_an_empty_one(
+    folder: Path, edit: Edit
+) -> None:
+    edit("saaf.yaml", OFFLINE, "{provider: nobody}")
+    edit("saaf.yaml", "engine: duckdb", "engine: duckbd")
+    assert {line.partition(":")[0] for line in told(folder)} == {"saaf.yaml"}
+
+
+def test_semantic_files_and_agents_may_be_json(folder: Path) -> None:
+    for file in (folder / "agents" / "flights.yaml", folder / "semantic" / "nyc_flights.yaml"):
+        data = parse_document(file.read_text(), file).data
+        file.with_suffix(".json").write_text(json.dumps(data, default=str, indent=1))
+        file.unlink()
+    assert told(folder) == []
+    assert set(read_deployment(folder).agents) == {"flights"}
 
 
 def test_an_agent_with_source_code_is_refused_before_anything_is_imported(

@@ -72,9 +72,3 @@ def test_python_tags_are_never_constructed() -> None:
 def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
     document = read_document(tmp_path / "none.yaml")
     assert "cannot be read" in document.findings[0].message
-
-
-def test_a_client_declared_twice_is_refused() -> None:
-    settings, document = validated("clients: [{id: a}, {id: a}]")
-    assert settings is None
-    assert "declared more than once" in document.findings[0].message
