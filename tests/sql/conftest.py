@@ -11,7 +11,6 @@ from saaf_autogen.sql import (
     GuardedWarehouse,
     PhysicalTable,
     QueryLimits,
-    build_nycflights13,
 )
 from tests.sql import world
 
@@ -20,13 +19,6 @@ from tests.sql import world
 def world_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("world") / "w.duckdb"
     world.build(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def nyc_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("nyc") / "nyc.duckdb"
-    build_nycflights13(path)
     return path
 
 
