@@ -19,6 +19,7 @@ __all__ = ["MASTER_KEY_VARIABLE", "Sealer", "digest", "new_secret", "write_priva
 
 MASTER_KEY_VARIABLE = "SAAF_MASTER_KEY"
 _NONCE_BYTES = 12
+_KEY_BYTES = 32
 
 
 def digest(text: str) -> str:
@@ -39,16 +40,18 @@ def write_private(path: Path, content: bytes, *, replace: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    if replace:
-        temporary.replace(path)
-        return
-    with contextlib.suppress(FileExistsError):
-        os.link(temporary, path)
-    temporary.unlink()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            temporary.replace(path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 class Sealer:
@@ -59,7 +62,7 @@ class Sealer:
     """
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != 32:
+        if len(key) != _KEY_BYTES:
             raise ConfigurationError(
                 "The master key is not 32 bytes long.",
                 remedy=f"Set {MASTER_KEY_VARIABLE} to 32 random bytes in base64.",
@@ -77,7 +80,7 @@ class Sealer:
         if not path.exists():
             # Of several processes that start at once, all must end up with the same key.
             write_private(path, base64.b64encode(secrets.token_bytes(32)), replace=False)
-        return cls(_decode(path.read_text(), str(path)))
+        return cls(_decode(path.read_bytes(), str(path)))
 
     def derive(self, purpose: str) -> str:
         """A secret of its own for one purpose, the same at every start (HMAC-SHA-256, in hex)."""
@@ -101,8 +104,14 @@ class Sealer:
             ) from error
 
 
-def _decode(text: str, source: str) -> bytes:
+def _decode(text: str | bytes, source: str) -> bytes:
     try:
-        return base64.b64decode(text.strip(), validate=True)
-    except ValueError as error:
-        raise ConfigurationError(f"The master key in {source} is not base64.") from error
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise ConfigurationError(
+            f"The master key in {source} is not {_KEY_BYTES} bytes in base64.",
+            remedy="Restore it: what it sealed does not open with another one.",
+        )
+    return key

@@ -9,15 +9,24 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from saaf_autogen.api.security import challenge
-from saaf_autogen.errors import InsufficientScope, InvalidArguments, NotFound, SaafError
+from saaf_autogen.db import is_away
+from saaf_autogen.errors import (
+    InsufficientScope,
+    InvalidArguments,
+    NotFound,
+    SaafError,
+    Unavailable,
+)
 
 __all__ = ["PROBLEM_SCHEMA", "add_problem_handlers", "problem_response"]
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger(__name__)
+_RETRY_AFTER_S = 5
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -53,6 +62,7 @@ def add_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(SaafError, _saaf)
     app.add_exception_handler(RequestValidationError, _validation)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(SQLAlchemyError, _store)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -87,6 +97,19 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
         missing = NotFound("There is nothing at this address.", remedy="See /docs.")
         return problem_response(missing, instance=request.url.path)
     return _plain(error.status_code, str(error.detail), request.url.path, error.headers)
+
+
+async def _store(request: Request, error: Exception) -> JSONResponse:
+    if not is_away(error):
+        raise error
+    away = Unavailable(
+        "The host's store cannot be used at the moment.",
+        remedy="Try again later; an operator must look whether it is there and has room.",
+        extra={"retry_after": _RETRY_AFTER_S},
+    )
+    reason = getattr(error, "orig", None) or type(error).__name__
+    _log.error("%s %s: the store is away: %s", request.method, request.url.path, reason)
+    return problem_response(away, instance=request.url.path)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ __all__ = ["AuditLog"]
 
 Entry = AuditRecord | AuditOutcome
 _log = logging.getLogger(__name__)
+_MAX_PAUSE_S = 5.0
 
 
 class AuditLog:
@@ -76,24 +77,30 @@ class AuditLog:
     async def close(self) -> None:
         """Store what waits and stop."""
         if self._writer is not None:
-            self._writer.cancel()
+            # A batch under way is left to end: its thread would store it all the same.
+            async with self._flushing:
+                self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
         await self.flush()
 
     async def _write_later(self) -> None:
+        pause = self._delay_s
         while self._waiting:
-            await asyncio.sleep(self._delay_s)
+            await asyncio.sleep(pause)
             try:
                 await self.flush()
+                pause = self._delay_s
             except AuditUnavailable:
                 # What waits is kept; `note` refuses further calls once the memory is full.
-                continue
+                pause = max(self._delay_s, min(pause * 2, _MAX_PAUSE_S))
 
 
 def _insert(session: Session, entries: Sequence[Entry]) -> None:
     records = [asdict(entry) for entry in entries if isinstance(entry, AuditRecord)]
     outcomes = [asdict(entry) for entry in entries if isinstance(entry, AuditOutcome)]
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    # A batch whose commit was lost on its way back is given again: what is there stays as it is.
     if records:
-        session.execute(insert(AuditRecordRow), records)
+        session.execute(dialect.insert(AuditRecordRow).on_conflict_do_nothing(), records)
     if outcomes:
-        session.execute(insert(AuditOutcomeRow), outcomes)
+        session.execute(dialect.insert(AuditOutcomeRow).on_conflict_do_nothing(), outcomes)

@@ -6,7 +6,7 @@ import base64
 import hmac
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -87,13 +87,20 @@ class ClientStore:
         self._scopes = scopes
 
     def ensure(
-        self, declared: Sequence[ClientSettings], *, tenant: str = DEFAULT_TENANT
+        self,
+        declared: Sequence[ClientSettings],
+        *,
+        tenant: str = DEFAULT_TENANT,
+        keep: Callable[[Sequence[NewClient]], None] | None = None,
     ) -> list[NewClient]:
         """Make the store follow ``saaf.yaml``, at each start.
 
         Missing clients are made, and only those are returned, by the one process that made them.
         Title, scopes, groups and attributes of declared ones are taken over; a declared client
         that left the file gets no more tokens until it comes back.
+
+        ``keep`` is given the new secrets before the clients are committed: a host that dies or
+        fails in between has made none, and makes them at its next start.
         """
         made: list[NewClient] = []
         with self._database.transaction() as session:
@@ -118,6 +125,8 @@ class ClientStore:
                 )
                 .values(withdrawn_at=self._clock.now())
             )
+            if made and keep:
+                keep(made)
         return made
 
     def add(self, settings: ClientSettings, *, tenant: str = DEFAULT_TENANT) -> NewClient:

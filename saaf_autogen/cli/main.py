@@ -75,7 +75,7 @@ def check(project: ProjectOption = None) -> None:
 def serve(
     project: ProjectOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
 ) -> None:
     """Host the deployment: actions, agents and the OAuth issuer over HTTP."""
     from saaf_autogen.cli.serve import serve as run

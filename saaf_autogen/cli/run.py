@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen.cli.events import describe_event
+from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.client import Client
 from saaf_autogen.project import find_project
 
@@ -18,6 +20,7 @@ __all__ = ["run"]
 
 def run(project: Path | None, agent: str, question: str) -> None:
     """Run an agent as the local principal; its steps go to stderr, its answer to stdout."""
+    log_to_stderr(logging.ERROR)
     status = asyncio.run(_run(find_project(project), agent, question))
     if status != "completed":
         raise typer.Exit(1)

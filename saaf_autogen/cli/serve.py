@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 import uvicorn
 from rich.console import Console
 
 from saaf_autogen.api.app import create_app
+from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.cli.progress import sample_progress
+from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.project import CLIENTS_FILE
 from saaf_autogen.settings import ServerSettings
@@ -27,22 +30,62 @@ def serve(project: Path | None, host: str | None, port: int | None) -> None:
     deployment = read_deployment(find_project(project))
     server = _server(deployment.settings.server, host, port)
     console = Console(highlight=False, soft_wrap=True)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    # Statements of the store and each request of the run engine are of no use at this level.
-    for chatty in ("alembic", "dbos", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    with sample_progress(console) as progress:
-        opened = Project(deployment, server=server, progress=progress)
-    _introduce(console, opened)
-    config = uvicorn.Config(
-        create_app(opened),
-        host=server.host,
-        port=server.port,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_S,
-    )
-    asyncio.run(uvicorn.Server(config).serve())
+    log_to_stderr()
+    with _address(server) as address:
+        with sample_progress(console) as progress:
+            opened = Project(deployment, server=server, progress=progress)
+        _introduce(console, opened)
+        config = uvicorn.Config(
+            create_app(opened),
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=_DRAIN_S,
+        )
+        with suppress(KeyboardInterrupt):  # it has ended in good order
+            asyncio.run(_host(_Server(config, opened), opened, address))
+
+
+class _Server(uvicorn.Server):
+    """Drains the project while requests under way are answered.
+
+    Streams of events last as long as their runs: uvicorn alone would wait for them in vain, and
+    cut them off.
+    """
+
+    def __init__(self, config: uvicorn.Config, project: Project) -> None:
+        super().__init__(config)
+        self._project = project
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        draining = asyncio.create_task(self._project.drain())
+        await super().shutdown(sockets)
+        await draining
+
+
+async def _host(server: _Server, project: Project, address: socket.socket) -> None:
+    try:
+        # Before uvicorn, which would tell a failure as a traceback.
+        await project.start()
+    except BaseException:
+        await project.close()
+        raise
+    await server.serve(sockets=[address])
+
+
+def _address(server: ServerSettings) -> socket.socket:
+    """Take the address before anything is opened; nobody can connect until the host is ready."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((server.host, server.port))
+    except OSError as error:
+        bound.close()
+        raise ConfigurationError(
+            f"The host cannot listen on {server.host}, port {server.port}: {error.strerror}.",
+            remedy="Stop what listens there, or choose others with --host and --port.",
+        ) from None
+    return bound
 
 
 def _server(settings: ServerSettings, host: str | None, port: int | None) -> ServerSettings:

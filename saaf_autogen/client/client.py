@@ -89,7 +89,7 @@ class Client:
         from saaf_autogen.teams.workbench import ActionWorkbench
 
         bench = ActionWorkbench(actions=list(actions) or ["*"])
-        bench.bind(self._host)
+        bench.bind(self._host.tools())
         return bench
 
     def model(self, name: str = "default") -> ModelClient:

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from saaf_autogen.actions.invoke import Door
 from saaf_autogen.actions.port import LocalPort
-from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.actions.spec import ActionOutcome, ActionPort, ActionSpec
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import ConfigurationError, InvalidArguments
 from saaf_autogen.project import Project, find_project, read_deployment
@@ -38,16 +39,23 @@ class LocalHost:
 
     async def list_actions(self) -> list[ActionSpec]:
         """The actions that the principal holds all scopes for."""
-        project = await self._open()
-        return await self._port(project).list_actions()
+        return await (await self.port("python")).list_actions()
 
     async def call(
         self, name: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
     ) -> ActionOutcome:
         """Call an action by its name."""
-        project = await self._open()
-        port = self._port(project)
+        port = await self.port("python")
         return await port.call(name, arguments, idempotency_key=idempotency_key)
+
+    def tools(self) -> ActionPort:
+        """The same actions through the door of tools, as the audit tells them apart."""
+        return _ToolDoor(self)
+
+    async def port(self, door: Door) -> LocalPort:
+        """The principal's actions through one door; opens the deployment."""
+        project = await self._open()
+        return LocalPort(project.invoker, self._who(project), door=door)
 
     async def create_run(self, body: dict[str, Any], key: str | None) -> dict[str, Any]:
         """Start a run."""
@@ -100,5 +108,18 @@ class LocalHost:
     def _who(self, project: Project) -> Principal:
         return self._principal or project.local_principal()
 
-    def _port(self, project: Project) -> LocalPort:
-        return LocalPort(project.invoker, self._who(project), door="python")
+
+class _ToolDoor:
+    """An ``ActionPort`` that opens its host when it is first used."""
+
+    def __init__(self, host: LocalHost) -> None:
+        self._host = host
+
+    async def list_actions(self) -> list[ActionSpec]:
+        return await (await self._host.port("tool")).list_actions()
+
+    async def call(
+        self, name: str, arguments: dict[str, Any], *, idempotency_key: str | None = None
+    ) -> ActionOutcome:
+        port = await self._host.port("tool")
+        return await port.call(name, arguments, idempotency_key=idempotency_key)

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from httpx_sse import aconnect_sse
 
-from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.actions.spec import ActionOutcome, ActionPort, ActionSpec
 from saaf_autogen.errors import SaafError, Unauthenticated, Unavailable, error_from_problem
 from saaf_autogen.runs.model import TERMINAL
 
@@ -57,6 +57,10 @@ class RemoteHost:
         body = await self.request("POST", f"/v1/actions/{name}", json=arguments, headers=headers)
         return ActionOutcome(body["value"], body["cut"], body["call_id"])
 
+    def tools(self) -> ActionPort:
+        """The same actions: to the host, every call from here comes over REST."""
+        return self
+
     async def create_run(self, body: dict[str, Any], key: str | None) -> dict[str, Any]:
         """Start a run."""
         headers = {"Idempotency-Key": key} if key else {}
@@ -72,7 +76,8 @@ class RemoteHost:
 
     async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
         """The run's events after number ``after``; reconnects where it left off."""
-        for attempt in range(_MAX_RECONNECTS):
+        failures = 0
+        while True:
             try:
                 headers = await self._headers({"Last-Event-ID": str(after)})
                 path = f"/v1/runs/{run_id}/stream"
@@ -80,6 +85,7 @@ class RemoteHost:
                     if source.response.status_code != 200:
                         await source.response.aread()
                         raise _error(source.response)
+                    failures, before = 0, after
                     async for event in source.aiter_sse():
                         if not event.data:
                             continue
@@ -88,10 +94,14 @@ class RemoteHost:
                         yield body
                         if is_last(body):
                             return
-            except httpx.TransportError as error:
-                if attempt + 1 == _MAX_RECONNECTS:
+                # A host that stops ends its streams before the runs' ends; the next one goes on.
+                if after == before and (await self.get_run(run_id))["status"] in TERMINAL:
+                    return
+            except (httpx.TransportError, Unavailable) as error:
+                failures += 1
+                if failures == _MAX_RECONNECTS:
                     raise Unavailable("The host's event stream was lost.") from error
-                await asyncio.sleep(min(2.0, 0.1 * 2**attempt))
+            await asyncio.sleep(min(2.0, 0.1 * 2**failures))
 
     async def request(
         self,

@@ -12,11 +12,13 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from saaf_autogen.errors import ConfigurationError
 
-__all__ = ["Database"]
+__all__ = ["Database", "is_away"]
 
 Params = ParamSpec("Params")
 Result = TypeVar("Result")
@@ -95,6 +97,13 @@ class Database:
     def close(self) -> None:
         """Give all connections back."""
         self.engine.dispose()
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that the store is out of reach for now: gone, full or too busy."""
+    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return True
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _with_driver(url: URL) -> URL:

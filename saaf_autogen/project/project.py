@@ -39,7 +39,7 @@ from saaf_autogen.settings import ServerSettings
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelRegistry
 
-__all__ = ["CLIENTS_FILE", "STATE_VARIABLE", "Project", "state_folder"]
+__all__ = ["CLIENTS_FILE", "STATE_VARIABLE", "Project", "open_state", "state_folder"]
 
 CLIENTS_FILE = "clients.json"
 STATE_VARIABLE = "SAAF_STATE"
@@ -51,6 +51,16 @@ def state_folder(deployment: Deployment) -> Path:
     """Where keys, databases and secrets are kept: ``$SAAF_STATE``, else as ``saaf.yaml`` says."""
     configured = os.environ.get(STATE_VARIABLE)
     return Path(configured).resolve() if configured else deployment.state
+
+
+def open_state(deployment: Deployment) -> tuple[Path, Sealer]:
+    """The state folder, made if it is missing, and its master key."""
+    state = state_folder(deployment)
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return state, Sealer.load(state)
+    except OSError as error:
+        raise _unusable(state, error) from error
 
 
 class Project:
@@ -81,9 +91,7 @@ class Project:
         self.deployment = deployment
         self.settings = settings
         self.server = server or settings.server
-        self.state = state_folder(deployment)
-        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._sealer = Sealer.load(self.state)
+        self.state, self._sealer = open_state(deployment)
         self.database = open_database(deployment, self.state)
         self.warehouses = open_warehouses(deployment, self._sealer, progress)
         self.policy = Policy(
@@ -143,6 +151,14 @@ class Project:
         self._watching = asyncio.create_task(self._watch.run())
         self._started = True
 
+    async def drain(self) -> None:
+        """Take up no more runs, give those at work a moment, then end the streams of events.
+
+        Whatever else is asked is still answered; ``close`` does the rest.
+        """
+        await self.engine.drain(_GRACE_S)
+        self.runs.release()
+
     async def close(self) -> None:
         """Stop in good order: runs at work get a moment and otherwise continue next time."""
         if self._watching:
@@ -196,8 +212,9 @@ class Project:
         revoked = RevokedTokens(database, clock)
         revoked.load()
         self.clients = ClientStore(database, self._sealer, clock, deployment.scopes)
-        self.new_clients: Sequence[NewClient] = self.clients.ensure(self.settings.clients)
-        remember_secrets(self.state, self.new_clients)
+        self.new_clients: Sequence[NewClient] = self.clients.ensure(
+            self.settings.clients, keep=lambda made: remember_secrets(self.state, made)
+        )
         url = self.server.public_url
         self.issuer = Issuer(
             url=url,
@@ -273,10 +290,28 @@ def remember_secrets(state: Path, clients: Sequence[NewClient]) -> None:
     if not clients:
         return
     path = state / CLIENTS_FILE
-    known = json.loads(path.read_text()) if path.exists() else {}
+    try:
+        known = json.loads(path.read_bytes()) if path.exists() else {}
+    except ValueError:
+        known = None
+    if not isinstance(known, dict):
+        raise ConfigurationError(
+            f"{path} is not the JSON object that it was.",
+            remedy="Mend it, or move it away; `saaf clients rotate` makes new secrets.",
+        )
     for client in clients:
         known[client.id] = {
             "client_secret": client.client_secret,
             "webhook_secret": client.webhook_secret,
         }
-    write_private(path, json.dumps(known, indent=2).encode() + b"\n")
+    try:
+        write_private(path, json.dumps(known, indent=2).encode() + b"\n")
+    except OSError as error:
+        raise _unusable(state, error) from error
+
+
+def _unusable(state: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"The state folder {state} cannot be used: {error.strerror}.",
+        remedy=f"Mend it, or name another in {STATE_VARIABLE}.",
+    )

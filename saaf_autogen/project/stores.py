@@ -6,8 +6,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
 from saaf_autogen.crypto import Sealer
-from saaf_autogen.db import Database
+from saaf_autogen.db import Database, is_away
+from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import Deployment
 from saaf_autogen.settings import WarehouseSettings
 from saaf_autogen.sql import DuckDBWarehouse, GuardedWarehouse, QueryLimits, build_nycflights13
@@ -26,8 +29,24 @@ _SAMPLES = {"nycflights13": build_nycflights13}
 
 def open_database(deployment: Deployment, state: Path) -> Database:
     """SAAF's store, at its newest revision."""
-    database = Database(_database_url(deployment) or f"sqlite:///{state / 'saaf.sqlite'}")
-    database.migrate()
+    try:
+        database = Database(_database_url(deployment) or f"sqlite:///{state / 'saaf.sqlite'}")
+    except ArgumentError:
+        variable = deployment.settings.database.url_env
+        raise ConfigurationError(
+            "The address of SAAF's store is no database URL.",
+            remedy=f"Mend {variable}, such as postgresql://USER:PASSWORD@HOST/NAME.",
+        ) from None
+    try:
+        database.migrate()
+    except DBAPIError as error:
+        database.close()
+        # The first line of what an operator can mend; drivers put no password there.
+        why = str(error.orig).splitlines()[0] if is_away(error) else type(error.orig).__name__
+        raise ConfigurationError(
+            f"SAAF's store {database.url.render_as_string()} cannot be used: {why}.",
+            remedy="Is it there, whole and writable, and is there room on its disk?",
+        ) from error
     return database
 
 

@@ -167,7 +167,13 @@ class CallbackDeliverer:
             wait = max(wait, _retry_after(response, now))
             next_at = now + timedelta(seconds=wait)
         if state == "dead":
-            _logger.warning("callback %s is dead after %d tries", callback.id, callback.attempts)
+            _logger.warning(
+                "callback %s of run %s is dead after %d tries: %s",
+                callback.id,
+                callback.run_id,
+                callback.attempts,
+                error,
+            )
         await self._database.run(
             outbox.settle,
             callback.id,

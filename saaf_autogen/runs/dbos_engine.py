@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
@@ -91,7 +92,10 @@ class DbosEngine:
         """Begin to work; runs that a crash interrupted continue within seconds."""
         from dbos import DBOS, _dbos  # lazy: the import takes 0.5 s
 
-        await self._lock.acquire()
+        try:
+            await self._lock.acquire()
+        except (sqlite3.Error, SQLAlchemyError) as error:
+            raise _unusable(self._url, error) from error
         # DBOS(config) would hand out an instance that is there already, and ignore the config.
         if _dbos._dbos_global_instance is not None:
             self._lock.release()
@@ -104,17 +108,19 @@ class DbosEngine:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        _prepare_sqlite(self._url)
         _refuse_pickle()
         try:
+            _prepare_sqlite(self._url)
             DBOS(config=self._config())
             self._workflow = DBOS.workflow(name="saaf.run", max_recovery_attempts=_MAX_RECOVERIES)(
                 self._make_workflow()
             )
             # Within the loop's own thread: this is how DBOS learns which loop to work on.
             DBOS.launch()
-        except BaseException:
+        except BaseException as error:
             await self._destroy()
+            if isinstance(error, sqlite3.Error | SQLAlchemyError):
+                raise _unusable(self._url, error) from error
             raise
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -133,19 +139,25 @@ class DbosEngine:
         if control := self._controls.get(run_id):
             control.stop("cancelled")
 
-    async def close(self, grace_s: float = 0) -> None:
-        """Let the runs at work finish for ``grace_s`` seconds; the others continue next time."""
+    async def drain(self, grace_s: float = 0) -> None:
+        """Take up nothing more; runs at work get ``grace_s`` seconds, and continue next time."""
         if self._sweeper is None:
             return
         self._closing = True
         self._sweeper.cancel()
         await asyncio.wait({self._sweeper})
-        self._sweeper = None
         if grace_s > 0:
             await rung(self._idle, grace_s)
         for control in self._controls.values():
             control.stop("closing")
         await rung(self._idle, 5)
+
+    async def close(self, grace_s: float = 0) -> None:
+        """Drain, and give DBOS and the lock back."""
+        if self._sweeper is None:
+            return
+        await self.drain(grace_s)
+        self._sweeper = None
         await self._destroy()
 
     @property
@@ -305,6 +317,14 @@ def _prepare_sqlite(url: URL) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
     finally:
         connection.close()
+
+
+def _unusable(url: URL, error: Exception) -> ConfigurationError:
+    where = url.render_as_string()  # without the password
+    return ConfigurationError(
+        f"The run engine's store {where} cannot be used: {type(error).__name__}.",
+        remedy="Is it there, whole and writable, and is there room on its disk?",
+    )
 
 
 def _refuse_pickle() -> None:

@@ -26,6 +26,10 @@ class RunEngine(Protocol):
         """Stop a run whose cancellation is recorded, if it executes here."""
         ...
 
+    async def drain(self, grace_s: float = 0) -> None:
+        """Take up no more runs. Those still at work after ``grace_s`` continue at next launch."""
+        ...
+
     async def close(self, grace_s: float = 0) -> None:
-        """Stop working. Runs still at work after ``grace_s`` continue at the next launch."""
+        """Drain, then stop."""
         ...

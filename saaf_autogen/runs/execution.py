@@ -9,10 +9,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Literal, ParamSpec, TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.clock import Clock
-from saaf_autogen.db import Database
+from saaf_autogen.db import Database, is_away
 from saaf_autogen.errors import LimitReached, SaafError, TimedOut
 from saaf_autogen.journal import TurnEvent, TurnExecutor, TurnRequest, TurnResult
 from saaf_autogen.runs import store
@@ -180,6 +180,14 @@ class RunExecution:
             usage=usage,
             callback_delay_s=(self.settings.callback_delays_s or [0])[0],
         )
+        code = f" ({error['code']})" if error else ""
+        _logger.log(
+            logging.WARNING if status == "failed" else logging.INFO,
+            "run %s %s%s",
+            run_id,
+            status,
+            code,
+        )
         self._notifier.notify(run_id)
         self._notifier.notify(CALLBACKS)
 
@@ -219,9 +227,8 @@ class RunExecution:
         while True:
             try:
                 return await self.database.run(work, *args, **kwargs)
-            except DBAPIError as error:
-                lost = isinstance(error, OperationalError | InterfaceError)
-                if not (lost or error.connection_invalidated):
+            except SQLAlchemyError as error:
+                if not is_away(error):
                     raise
                 if control and control.stopped.done() and control.reason == "closing":
                     raise asyncio.CancelledError from error

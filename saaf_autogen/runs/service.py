@@ -68,6 +68,7 @@ class RunService:
         self._notifier = notifier
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
+        self._released = False
 
     async def create(
         self, principal: Principal, request: RunRequest, *, idempotency_key: str | None = None
@@ -184,7 +185,7 @@ class RunService:
                     if event.last:
                         return
                 # Who asks for what comes after the end would otherwise wait for ever.
-                if not batch and run.ended:
+                if not batch and (run.ended or self._released):
                     return
                 if not batch:
                     await rung(news, self._poll_s)
@@ -204,6 +205,10 @@ class RunService:
                         "The run has not ended yet.", remedy="Wait again, or follow its stream."
                     )
                 await rung(news, min(left, self._poll_s))
+
+    def release(self) -> None:
+        """End all streams within ``poll_s``: this host stops, and the next one resumes them."""
+        self._released = True
 
     def _require(self, principal: Principal, scope: str, doing: str) -> None:
         self._policy.require_scopes(principal, [scope], action=doing)

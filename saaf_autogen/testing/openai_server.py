@@ -141,9 +141,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the base class's name
         """Quiet."""
 
+    def handle(self) -> None:
+        with suppress(ConnectionError):  # the client may leave at any time
+            super().handle()
+
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", 0))
-        body = json.loads(self.rfile.read(length))
+        content = self.rfile.read(length)
+        if len(content) < length:
+            return  # the client died while it asked
+        body = json.loads(content)
         with suppress(ConnectionError):  # the client may leave at any time
             self._send(body, self.double.reply(body, self.headers.get("Authorization", "")))
 

@@ -147,8 +147,8 @@ async def as_tool(saaf: Client, action: str, arguments: dict[str, Any]) -> Resul
 each_door = pytest.mark.parametrize("door", DOORS, indirect=True)
 
 
-@each_door
-async def test_the_same_value_and_one_record(door: Door, audit: Audit) -> None:
+@pytest.mark.parametrize(("door", "through"), [(each, each) for each in DOORS], indirect=["door"])
+async def test_the_same_value_and_one_record(door: Door, through: str, audit: Audit) -> None:
     audit.mark()
     kind, value = await door("analyst", "warehouse.query", {"sql": ALL})
     assert kind == "value"
@@ -158,6 +158,8 @@ async def test_the_same_value_and_one_record(door: Door, audit: Audit) -> None:
     assert (record.action, record.subject) == ("warehouse.query", "client:analyst")
     assert (record.decision, outcome) == ("allowed", "ok")
     assert record.resources == ["wh://nyc/main.flights"]
+    # To a host, everything from afar comes over REST.
+    assert record.door == {"python": "python", "tool": "tool"}.get(through, "rest")
 
 
 @each_door

@@ -44,6 +44,7 @@ class TokenWatch:
         while True:
             try:
                 await self.poll()
-            except SQLAlchemyError:
-                _log.exception("Revocations could not be read; the last known ones hold.")
+            except SQLAlchemyError as error:
+                name = type(error).__name__
+                _log.error("revocations could not be read (%s); the last known ones hold", name)
             await asyncio.sleep(self._interval_s)
