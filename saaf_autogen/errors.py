@@ -115,7 +115,7 @@ class Finding:
     file: Path
     line: int
     message: str
-    remedy: str = ""
+    remedy: str
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else str(self.file)

@@ -107,7 +107,7 @@ async def _store(request: Request, error: Exception) -> JSONResponse:
         remedy="Try again later; an operator must look whether it is there and has room.",
         extra={"retry_after": _RETRY_AFTER_S},
     )
-    reason = getattr(error, "orig", None) or type(error).__name__
+    reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
     _log.error("%s %s: the store is away: %s", request.method, request.url.path, reason)
     return problem_response(away, instance=request.url.path)
 

@@ -38,7 +38,7 @@ class Fault:
 
     place: tuple[str | int, ...]
     message: str
-    remedy: str = ""
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,7 @@ def row_faults(body: GrantSettings) -> Iterator[Fault]:
                 yield Fault(place, f"`{operator}` takes one value, not a list", "use `in`")
             for item in _listed(operand):
                 if isinstance(item, float) and not math.isfinite(item):
-                    yield Fault(place, "the number is not finite")
+                    yield Fault(place, "the number is not finite", "write a finite number")
                 if isinstance(item, str) and not _is_readable(item):
                     yield Fault(
                         place,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import signal
 import time
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def demo(project: Path | None) -> None:
     """Host, token, run, events, callback, answer; then what to try next."""
     console = Console(highlight=False)
     folder = find_project(project)
+    # As Ctrl-C does: the host is a process of its own, and would outlive this one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     with sample_progress(console) as progress:
         build_missing_samples(read_deployment(folder), progress)

@@ -30,10 +30,15 @@ async def _run(folder: Path, agent: str, question: str) -> str:
     steps = Console(stderr=True, highlight=False)
     async with Client(folder) as saaf:
         started = await saaf.runs.create(agent, question)
-        async for event in started.stream():
-            line = describe_event(event)
-            if line:
-                steps.print(line)
+        try:
+            async for event in started.stream():
+                line = describe_event(event)
+                if line:
+                    steps.print(line)
+        except asyncio.CancelledError:
+            # Ctrl-C: nobody waits for the answer; left alone, the next start would go on with it.
+            await started.cancel()
+            raise
         await started.wait()
         Console(highlight=False, soft_wrap=True).print(_told(started.state), markup=False)
         return started.status

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from rich.console import Console
@@ -16,13 +19,15 @@ from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.cli.progress import sample_progress
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project import Project, find_project, read_deployment
-from saaf_autogen.project.project import CLIENTS_FILE
+from saaf_autogen.project.project import CLIENTS_FILE, GRACE_S
 from saaf_autogen.settings import ServerSettings
 
 __all__ = ["serve"]
 
 URL_VARIABLE = "SAAF_URL"
 _DRAIN_S = 20
+_INTERRUPTED = 130
+_logger = logging.getLogger(__name__)
 
 
 def serve(project: Path | None, host: str | None, port: int | None) -> None:
@@ -34,7 +39,6 @@ def serve(project: Path | None, host: str | None, port: int | None) -> None:
     with _address(server) as address:
         with sample_progress(console) as progress:
             opened = Project(deployment, server=server, progress=progress)
-        _introduce(console, opened)
         config = uvicorn.Config(
             create_app(opened),
             log_level="warning",
@@ -42,7 +46,7 @@ def serve(project: Path | None, host: str | None, port: int | None) -> None:
             timeout_graceful_shutdown=_DRAIN_S,
         )
         with suppress(KeyboardInterrupt):  # it has ended in good order
-            asyncio.run(_host(_Server(config, opened), opened, address))
+            asyncio.run(_host(_Server(config, opened), opened, address, console))
 
 
 class _Server(uvicorn.Server):
@@ -56,19 +60,29 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._project = project
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit and sig == signal.SIGINT:
+            # A second Ctrl-C. Whatever is at work continues at the next start, as after a crash.
+            os._exit(_INTERRUPTED)
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        _logger.info("stopping; runs that take longer than %d s continue next time", GRACE_S)
         draining = asyncio.create_task(self._project.drain())
         await super().shutdown(sockets)
         await draining
 
 
-async def _host(server: _Server, project: Project, address: socket.socket) -> None:
+async def _host(
+    server: _Server, project: Project, address: socket.socket, console: Console
+) -> None:
     try:
         # Before uvicorn, which would tell a failure as a traceback.
         await project.start()
     except BaseException:
         await project.close()
         raise
+    _introduce(console, project)
     await server.serve(sockets=[address])
 
 

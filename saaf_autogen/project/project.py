@@ -39,12 +39,12 @@ from saaf_autogen.settings import ServerSettings
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelRegistry
 
-__all__ = ["CLIENTS_FILE", "STATE_VARIABLE", "Project", "open_state", "state_folder"]
+__all__ = ["CLIENTS_FILE", "GRACE_S", "STATE_VARIABLE", "Project", "open_state", "state_folder"]
 
 CLIENTS_FILE = "clients.json"
 STATE_VARIABLE = "SAAF_STATE"
 _EFFECT_MARGIN_S = 60
-_GRACE_S = 10
+GRACE_S = 10
 
 
 def state_folder(deployment: Deployment) -> Path:
@@ -156,7 +156,7 @@ class Project:
 
         Whatever else is asked is still answered; ``close`` does the rest.
         """
-        await self.engine.drain(_GRACE_S)
+        await self.engine.drain(GRACE_S)
         self.runs.release()
 
     async def close(self) -> None:
@@ -165,8 +165,8 @@ class Project:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         if self._started:
-            await self.engine.close(_GRACE_S)
-            await self._callbacks.close(_GRACE_S)
+            await self.engine.close(GRACE_S)
+            await self._callbacks.close(GRACE_S)
             self._started = False
         await self.models.close()
         await self.audit.close()
@@ -180,8 +180,8 @@ class Project:
         try:
             await self.database.read(lambda session: session.execute(text("SELECT 1")).scalar())
         except SQLAlchemyError:
-            return {"store": False, "engine": self._started}
-        return {"store": True, "engine": self._started}
+            return {"store": False, "engine": self.engine.is_working}
+        return {"store": True, "engine": self.engine.is_working}
 
     def local_principal(self) -> Principal:
         """Who calls in process when nobody is named; refused in production."""

@@ -161,6 +161,11 @@ class DbosEngine:
         await self._destroy()
 
     @property
+    def is_working(self) -> bool:
+        """Whether it takes up runs."""
+        return self._sweeper is not None and not self._closing
+
+    @property
     def _free(self) -> int:
         return self._settings.concurrency - len(self._controls.keys() | self._starting)
 
@@ -234,6 +239,9 @@ class DbosEngine:
         searched = time.monotonic()
         while True:
             try:
+                if not await asyncio.to_thread(self._lock.keep):
+                    self._yield()
+                    return
                 await self._look_around()
                 if time.monotonic() - searched >= self._lost_s:
                     searched = time.monotonic()
@@ -243,6 +251,13 @@ class DbosEngine:
                 _logger.warning("the sweeper failed: %s", type(error).__name__)
             await rung(self._wake, self._sweep_s)
             self._wake.clear()
+
+    def _yield(self) -> None:
+        """Stop executing: while the store was away, another engine took it over."""
+        _logger.error("another process executes the runs of this store; this one has stopped")
+        self._closing = True
+        for control in self._controls.values():
+            control.stop("closing")
 
     async def _look_around(self) -> None:
         here = self._controls.keys() | self._starting

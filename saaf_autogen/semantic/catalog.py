@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 from saaf_autogen.auth.access import ColumnFacts, TableFacts
 from saaf_autogen.semantic.model import (
-    BaseTable,
     Dimension,
     Fact,
     Metric,
@@ -202,11 +201,6 @@ class SemanticCatalog:
                 for resource, known in columns.items()
             }
         )
-
-    @cached_property
-    def base_tables(self) -> Mapping[str, BaseTable]:
-        """The physical names of each base table, by resource."""
-        return MappingProxyType({table.resource: table.spec.base_table for table in self.tables})
 
     @cached_property
     def fingerprint(self) -> str:

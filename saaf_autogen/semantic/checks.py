@@ -164,7 +164,7 @@ class _Checker:
             self._query(("verified_queries", index), query)
         return self.findings
 
-    def _fault(self, place: Place, message: str, remedy: str = "") -> None:
+    def _fault(self, place: Place, message: str, remedy: str) -> None:
         self.findings.append(self.document.finding(place, message, remedy))
 
     def _unique(self, place: Place, names: Iterable[str], what: str) -> None:
@@ -225,10 +225,12 @@ class _Checker:
         try:
             use = read_expression(text, self.dialect)
         except SqlFault as fault:
-            self._fault(place, f"the expression is not valid {self.dialect} SQL: {fault}")
+            message = f"the expression is not valid {self.dialect} SQL: {fault}"
+            self._fault(place, message, f"write one expression of {self.dialect}")
             return None
         if use.parameters or use.positional or use.tables:
-            self._fault(place, "an expression takes no parameters and reads no other table")
+            message = "an expression takes no parameters and reads no other table"
+            self._fault(place, message, "make it a verified query")
         return use
 
     def _known(self, place: Place, use: SqlUse, names: _Names, known: set[str]) -> None:
@@ -277,6 +279,7 @@ class _Checker:
             self._fault(
                 (*place, "sql"),
                 f"the SQL of {query.name} is not a valid {self.dialect} query: {fault}",
+                f"write one SELECT of {self.dialect}",
             )
             return
         if self.complete:
@@ -340,6 +343,7 @@ class _Checker:
             table, _, column = parameter.column.partition(".")
             names = self.own.get(table.casefold())
             if names is None:
-                self._fault((*where, "column"), f"there is no table {table!r} in this file")
+                message = f"there is no table {table!r} in this file"
+                self._fault((*where, "column"), message, "write TABLE.COLUMN")
             else:
                 self._column((*where, "column"), names, column)

@@ -65,7 +65,9 @@ def _read(folder: Path, warehouses: Mapping[str, str] | None) -> tuple[list[Sour
 def _source(document: Document, warehouses: Mapping[str, str] | None) -> Source | None:
     if not isinstance(document.data, dict):
         if not document.findings:
-            document.findings.append(document.finding((), "a mapping is expected"))
+            document.findings.append(
+                document.finding((), "a mapping is expected", "write name, saaf and tables")
+            )
         return None
     readable = _Readable(document)
     if readable.model is None:

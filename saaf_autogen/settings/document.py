@@ -46,7 +46,7 @@ class Document:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def finding(self, place: Iterable[str | int], message: str, remedy: str = "") -> Finding:
+    def finding(self, place: Iterable[str | int], message: str, remedy: str) -> Finding:
         """A fault at a value of this document."""
         return Finding(self.file, self.line(place), message, remedy)
 
@@ -153,6 +153,6 @@ class _Builder:
             result[key] = self.build(value_node, (*place, key))
         return result
 
-    def _fault(self, node: yaml.Node, message: str, remedy: str = "") -> None:
+    def _fault(self, node: yaml.Node, message: str, remedy: str) -> None:
         finding = Finding(self._document.file, node.start_mark.line + 1, message, remedy)
         self._document.findings.append(finding)

@@ -80,7 +80,9 @@ class RunningHost:
         while not self._is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise Unavailable(f"The host did not start:\n{self.output()}")
+                said = self.output()
+                self._log.close()
+                raise Unavailable(f"The host did not start:\n{said}")
             time.sleep(_POLL_S)
         return self
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -74,4 +75,20 @@ async def test_nothing_noted_is_lost_while_the_store_is_gone(database: Database)
     with database.transaction() as session:
         session.execute(text("ALTER TABLE away RENAME TO audit_records"))
     await log.close()
+    assert stored(database) == ["a", "b"]
+
+
+async def test_closing_while_a_batch_is_being_stored_stores_it_once(database: Database) -> None:
+    log = AuditLog(database, delay_s=0)
+    for number in range(20):
+        log.note(record(str(number)))
+        await asyncio.sleep(0.001)
+    await log.close()
+    assert sorted(stored(database), key=int) == [str(number) for number in range(20)]
+
+
+async def test_a_batch_whose_commit_was_not_heard_of_is_given_again(database: Database) -> None:
+    log = AuditLog(database)
+    await log.write(record("a"))
+    await log.write(record("a"), record("b"))
     assert stored(database) == ["a", "b"]

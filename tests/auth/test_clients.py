@@ -168,3 +168,14 @@ def test_threads_that_start_at_once_make_each_client_once(store: ClientStore) ->
     assert sorted(new.id for new in made) == ["ann", "bob"]
     for new in made:
         assert store.authenticate(new.id, new.client_secret) is not None
+
+
+def test_clients_whose_secrets_cannot_be_kept_are_not_made(store: ClientStore) -> None:
+    def fail(_made: object) -> None:
+        raise OSError("no room")
+
+    with pytest.raises(OSError, match="no room"):
+        store.ensure([ANN], keep=fail)
+    kept: list[NewClient] = []
+    assert store.ensure([ANN], keep=kept.extend) == kept
+    store.ensure([ANN], keep=fail)

@@ -11,7 +11,7 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, make_deployment
 
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 
@@ -26,9 +26,10 @@ def test_a_notebook_is_its_script(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda file: file.stem)
-def test_a_notebook_runs_from_top_to_bottom(script: Path, deployment: Path, tmp_path: Path) -> None:
-    folder = deployment / "notebooks"
-    folder.mkdir(exist_ok=True)
+def test_a_notebook_runs_from_top_to_bottom(script: Path, nyc_file: Path, tmp_path: Path) -> None:
+    # A deployment of its own: the notebook starts a host, and a store takes one engine.
+    folder = make_deployment(tmp_path / "nyc", nyc_file) / "notebooks"
+    folder.mkdir()
     notebook = folder / f"{script.stem}.ipynb"
     shutil.copy(script.with_suffix(".ipynb"), notebook)
     command = [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=120", "-q"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -143,7 +144,7 @@ async def test_a_refused_query_is_reported_honestly_and_ends_the_run() -> None:
 
     port = flights_port()
     query = port.handlers["warehouse.query"]
-    refuse.__signature__ = __import__("inspect").signature(query, eval_str=True)  # type: ignore[attr-defined]  # the same arguments
+    refuse.__signature__ = inspect.signature(query, eval_str=True)  # type: ignore[attr-defined]  # the same arguments
     port.handlers["warehouse.query"] = refuse
     done = Run(TeamExecutor(offline_models(), lambda _: port), flights(), QUESTION)
     result = await done.finish()

@@ -12,6 +12,7 @@ from sqlglot import exp
 
 from saaf_autogen.errors import ApprovalRequired, SqlRefused
 from saaf_autogen.sql.guard.dialect import Dialect
+from saaf_autogen.sql.guard.effort import TooMuchWork, generate
 from saaf_autogen.sql.guard.names import Binder, FreshNames
 from saaf_autogen.sql.guard.plan import Plan, Scalar, VisibleTable
 from saaf_autogen.sql.guard.projection import Projection
@@ -66,7 +67,7 @@ class Guard:
         refusals = Refusals(sql)
         try:
             return self._plan(sql, visible, dict(parameters or {}), max_rows, refusals)
-        except RecursionError:
+        except (RecursionError, TooMuchWork):
             raise SqlRefused(
                 "The SQL is too deeply nested.",
                 rule="too_deep",
@@ -98,7 +99,7 @@ class Guard:
         rows = min([max_rows, *(limit for limit in limits if limit is not None)])
         query = _limited(query, rows + 1, binder, names)
         return Plan(
-            sql=query.sql(self._dialect.name, identify=True, comments=False, copy=False),
+            sql=self._text(query),
             parameters=_still_named(query, binder.values),
             tables=tuple(used),
             resources=tuple(sorted({table.access.resource for table in used.values()})),
@@ -110,6 +111,19 @@ class Guard:
             identifiers=written,
             columns=tuple({c: None for table in used.values() for c in table.access.columns}),
         )
+
+    def _text(self, query: exp.Query) -> str:
+        try:
+            return generate(query, self._dialect.name)
+        except (RecursionError, TooMuchWork):
+            raise
+        # A boundary: sqlglot's writers of functions fail on arguments that they did not expect.
+        except Exception as error:
+            raise SqlRefused(
+                "The SQL calls a function with arguments that it does not take.",
+                rule="function",
+                remedy="Check the functions' arguments.",
+            ) from error
 
 
 def _require_no_approval(used: Mapping[str, VisibleTable]) -> None:

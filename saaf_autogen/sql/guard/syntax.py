@@ -6,10 +6,11 @@ import re
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
-from sqlglot.errors import ParseError, SqlglotError, TokenError
+from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
-from saaf_autogen.errors import SqlRefused
+from saaf_autogen.errors import SaafError, SqlRefused
+from saaf_autogen.sql.guard.effort import TooMuchWork, parse
 from saaf_autogen.sql.guard.plan import Place
 from saaf_autogen.sql.guard.refusal import Refusals
 
@@ -48,7 +49,7 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
         reader = SqlglotDialect.get_or_raise(dialect)
         tokens = _with_parameters(reader.tokenize(sql))
         _check_tokens(tokens, refusals)
-        statements = [tree for tree in reader.parser().parse(tokens, sql) if tree is not None]
+        statements = [tree for tree in parse(tokens, sql, dialect) if tree is not None]
     except TokenError as error:
         raise SqlRefused(
             "The SQL cannot be split into words: a quote or a comment is left open.",
@@ -57,7 +58,10 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
         ) from error
     except ParseError as error:
         raise _syntax(error) from error
-    except SqlglotError as error:
+    except (SaafError, TooMuchWork, RecursionError):
+        raise
+    # A boundary: on odd input sqlglot raises whatever its builders of functions run into.
+    except Exception as error:
         raise SqlRefused("The SQL cannot be parsed.", rule="syntax") from error
     root = statements[0] if len(statements) == 1 else None
     if not isinstance(root, exp.Query) or isinstance(root, exp.Table):
