@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import closing
@@ -63,7 +64,7 @@ class CallerWarehouse:
         self, sql: str, parameters: Mapping[str, Scalar], *, max_rows: int | None = None
     ) -> QueryResult:
         """As ``query``, with columns, types and where the rows were cut."""
-        plan = self._plan(sql, parameters, max_rows)
+        plan = await asyncio.to_thread(self._plan, sql, parameters, max_rows)
         return await self._guarded.run(sql, plan)
 
     def resources(
@@ -139,12 +140,19 @@ class ActionContext:
             NotFound: there is none of this name.
             InvalidArguments: there are several and none was named.
         """
-        if name is None:
-            name = self._only_warehouse()
-        if name not in self._warehouses:
+        known = self._visible_warehouses()
+        if name is None and len(known) == 1:
+            (name,) = known
+        if name is None and known:
+            raise InvalidArguments(
+                "Which warehouse is meant?", remedy=f"Name one: {', '.join(known)}."
+            )
+        if name not in known:
             raise NotFound(
-                f"There is no warehouse {name!r}.",
-                remedy=f"There are: {', '.join(sorted(self._warehouses)) or 'none'}.",
+                f"There is no warehouse {name[:100]!r} with tables that you may read."
+                if name
+                else "There is no warehouse with tables that you may read.",
+                remedy=f"There are: {', '.join(known)}." if known else "Ask an admin for a grant.",
             )
         if name not in self._opened:
             prefix = f"wh://{name}/"
@@ -156,13 +164,13 @@ class ActionContext:
             self._opened[name] = CallerWarehouse(name, self._warehouses[name], visible)
         return self._opened[name]
 
-    def _only_warehouse(self) -> str:
-        if len(self._warehouses) == 1:
-            return next(iter(self._warehouses))
-        raise InvalidArguments(
-            "Which warehouse is meant?",
-            remedy=f"Name one: {', '.join(sorted(self._warehouses)) or 'there is none'}.",
-        )
+    def _visible_warehouses(self) -> list[str]:
+        """A warehouse of which the caller sees no table does not exist for them either."""
+        return [
+            name
+            for name in sorted(self._warehouses)
+            if any(resource.startswith(f"wh://{name}/") for resource in self._data.access)
+        ]
 
 
 class CallerData:

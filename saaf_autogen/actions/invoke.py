@@ -111,6 +111,11 @@ class Invoker:
         except SaafError as refusal:
             self._audit.note(self._record(attempt, "denied", refusal.detail))
             raise
+        except Exception as fault:
+            # A boundary: a fault of the host while it decides is a call all the same.
+            reason = f"the host failed to decide ({type(fault).__name__})"
+            self._audit.note(self._record(attempt, "denied", reason))
+            raise
         if earlier is not None:
             self._audit.note(
                 self._record(attempt, "allowed", "the key's earlier outcome was returned"),

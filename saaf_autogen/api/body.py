@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -14,6 +15,7 @@ from saaf_autogen.errors import InvalidRequest, PayloadTooLarge, SaafError
 __all__ = ["BodyGuard"]
 
 _MAX_DEPTH = 64
+_WITHIN_S = 30.0
 
 
 class BodyGuard:
@@ -21,12 +23,15 @@ class BodyGuard:
 
     Bodies over ``limit`` bytes are answered 413. JSON with NaN or infinities, duplicate keys,
     lone surrogates, NUL characters or deep nesting is answered 400, and so is a NUL in the path
-    or the query, and any other kind of body below ``/v1/``. What passes is handed on as it came.
+    or the query, any other kind of body below ``/v1/``, and a body that is not here ``within_s``
+    seconds. Nothing is done for a caller who left before its end. What passes is handed on as it
+    came.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, within_s: float = _WITHIN_S) -> None:
         self._app = app
         self._limit = limit
+        self._within_s = within_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Guard one request."""
@@ -35,15 +40,23 @@ class BodyGuard:
             return
         try:
             _check_target(scope)
-            body = await self._read(scope, receive)
+            async with asyncio.timeout(self._within_s):
+                body = await self._read(scope, receive)
+            if body is None:
+                return
             if body:
                 _check_body(scope, body)
+        except TimeoutError:
+            slow = InvalidRequest(f"The body was not here within {self._within_s:g} s.")
+            await problem_response(slow, instance=scope["path"])(scope, receive, send)
+            return
         except SaafError as error:
             await problem_response(error, instance=scope["path"])(scope, receive, send)
             return
         await self._app(scope, _Replay(body, receive), send)
 
-    async def _read(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
+        """The body, or None where the caller left before its end: half an order is no order."""
         announced = Headers(scope=scope).get("content-length", "0")
         if announced.isdigit() and int(announced) > self._limit:
             raise self._too_large()
@@ -51,7 +64,7 @@ class BodyGuard:
         while True:
             message = await receive()
             if message["type"] != "http.request":
-                return bytes(body)
+                return None
             body += message.get("body", b"")
             if len(body) > self._limit:
                 raise self._too_large()

@@ -13,6 +13,12 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# Answers are data. The documentation page is a page, with an inline script and style of its own.
+_DATA = "default-src 'none'; frame-ancestors 'none'"
+_PAGE = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 
 
 class SecurityHeaders:
@@ -32,6 +38,8 @@ class SecurityHeaders:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                page = scope["path"].split("/", 2)[1:2] == ["docs"]
+                headers.setdefault("Content-Security-Policy", _PAGE if page else _DATA)
                 if scope["path"].startswith("/v1/"):
                     headers.setdefault("Cache-Control", "no-store")
             await send(message)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
+from saaf_autogen.db import DEFAULT_TENANT
 from saaf_autogen.errors import InvalidArguments
 from saaf_autogen.settings import ClientSettings
 
 if TYPE_CHECKING:
     from saaf_autogen.auth.clients import ClientStore
+    from saaf_autogen.project.state import ClientSecrets
 
 __all__ = ["app"]
 
@@ -25,7 +27,7 @@ Name = Annotated[str, typer.Argument(help="The client's id.")]
 @app.command("list")
 def list_clients(project: ProjectOption = None) -> None:
     """List the clients: what they may do, and whether they still may."""
-    for client in _store(project).list():
+    for client in _open(project)[0].list():
         state = "" if client.active else "  (disabled)"
         typer.echo(f"{client.id:<20} {' '.join(client.scopes)}{state}")
 
@@ -58,7 +60,7 @@ def add(
             f"{fault['loc'][0]}: {fault['msg']}.",
             remedy="Use lower-case letters, digits, _ and -, a letter first.",
         ) from None
-    made = _store(project).add(settings)
+    made = _open(project)[0].add(settings)
     typer.echo(f"client_id       {made.id}")
     typer.echo(f"client_secret   {made.client_secret}")
     typer.echo(f"webhook_secret  {made.webhook_secret}")
@@ -66,15 +68,28 @@ def add(
 
 
 @app.command()
-def rotate(name: Name, project: ProjectOption = None) -> None:
+def rotate(
+    name: Name,
+    webhook: Annotated[
+        bool, typer.Option("--webhook", help="The secret that signs callbacks, instead.")
+    ] = False,
+    project: ProjectOption = None,
+) -> None:
     """Give a client a new secret and print it, once; the old one ends now."""
-    typer.echo(f"client_secret   {_store(project).rotate_secret(name)}")
+    store, secrets = _open(project)
+    kind = "webhook_secret" if webhook else "client_secret"
+    secret = (
+        store.rotate_webhook_secret(DEFAULT_TENANT, name) if webhook else store.rotate_secret(name)
+    )
+    typer.echo(f"{kind:<15} {secret}")
+    if secrets.replace(name, {kind: secret}):
+        typer.echo(f"It is also in {secrets.path}.", err=True)
 
 
 @app.command()
 def disable(name: Name, project: ProjectOption = None) -> None:
     """Give a client no more tokens; those it holds end within five minutes."""
-    _store(project).disable(name)
+    _open(project)[0].disable(name)
     typer.echo(f"{name} is disabled.")
 
 
@@ -85,7 +100,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _store(project: Path | None) -> ClientStore:
+def _open(project: Path | None) -> tuple[ClientStore, ClientSecrets]:
     from saaf_autogen.project.identity import open_clients
 
     return open_clients(project)

@@ -19,7 +19,7 @@ from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.cli.progress import sample_progress
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project import Project, find_project, read_deployment
-from saaf_autogen.project.project import CLIENTS_FILE, GRACE_S
+from saaf_autogen.project.project import GRACE_S
 from saaf_autogen.settings import ServerSettings
 
 __all__ = ["serve"]
@@ -118,6 +118,6 @@ def _introduce(console: Console, project: Project) -> None:
     console.print(f"  API      {url}/docs")
     if project.new_clients:
         names = ", ".join(client.id for client in project.new_clients)
-        console.print(f"  made the clients {names}; their secrets: {project.state / CLIENTS_FILE}")
+        console.print(f"  made the clients {names}; their secrets: {project.secrets.path}")
     for model, variable in project.models.missing_keys().items():
         console.print(f"  [yellow]the model {model} needs the variable {variable}[/]")

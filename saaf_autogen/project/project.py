@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,11 +20,11 @@ from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.server import Issuer
 from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
 from saaf_autogen.clock import Clock, SystemClock
-from saaf_autogen.crypto import Sealer, write_private
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.errors import ConfigurationError, NotFound
 from saaf_autogen.journal import TurnRequest
 from saaf_autogen.project.deployment import Deployment
+from saaf_autogen.project.state import ClientSecrets, open_state
 from saaf_autogen.project.stores import (
     SampleProgress,
     engine_url,
@@ -39,28 +36,10 @@ from saaf_autogen.settings import ServerSettings
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelRegistry
 
-__all__ = ["CLIENTS_FILE", "GRACE_S", "STATE_VARIABLE", "Project", "open_state", "state_folder"]
+__all__ = ["GRACE_S", "Project"]
 
-CLIENTS_FILE = "clients.json"
-STATE_VARIABLE = "SAAF_STATE"
 _EFFECT_MARGIN_S = 60
 GRACE_S = 10
-
-
-def state_folder(deployment: Deployment) -> Path:
-    """Where keys, databases and secrets are kept: ``$SAAF_STATE``, else as ``saaf.yaml`` says."""
-    configured = os.environ.get(STATE_VARIABLE)
-    return Path(configured).resolve() if configured else deployment.state
-
-
-def open_state(deployment: Deployment) -> tuple[Path, Sealer]:
-    """The state folder, made if it is missing, and its master key."""
-    state = state_folder(deployment)
-    try:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return state, Sealer.load(state)
-    except OSError as error:
-        raise _unusable(state, error) from error
 
 
 class Project:
@@ -92,6 +71,7 @@ class Project:
         self.settings = settings
         self.server = server or settings.server
         self.state, self._sealer = open_state(deployment)
+        self.secrets = ClientSecrets(self.state)
         self.database = open_database(deployment, self.state)
         self.warehouses = open_warehouses(deployment, self._sealer, progress)
         self.policy = Policy(
@@ -213,7 +193,7 @@ class Project:
         revoked.load()
         self.clients = ClientStore(database, self._sealer, clock, deployment.scopes)
         self.new_clients: Sequence[NewClient] = self.clients.ensure(
-            self.settings.clients, keep=lambda made: remember_secrets(self.state, made)
+            self.settings.clients, keep=self.secrets.remember
         )
         url = self.server.public_url
         self.issuer = Issuer(
@@ -283,35 +263,3 @@ class Project:
             return await asyncio.to_thread(self.clients.webhook_secret, tenant, client_id)
         except NotFound:
             return None
-
-
-def remember_secrets(state: Path, clients: Sequence[NewClient]) -> None:
-    """Add the secrets of clients that were just made to the state folder's ``clients.json``."""
-    if not clients:
-        return
-    path = state / CLIENTS_FILE
-    try:
-        known = json.loads(path.read_bytes()) if path.exists() else {}
-    except ValueError:
-        known = None
-    if not isinstance(known, dict):
-        raise ConfigurationError(
-            f"{path} is not the JSON object that it was.",
-            remedy="Mend it, or move it away; `saaf clients rotate` makes new secrets.",
-        )
-    for client in clients:
-        known[client.id] = {
-            "client_secret": client.client_secret,
-            "webhook_secret": client.webhook_secret,
-        }
-    try:
-        write_private(path, json.dumps(known, indent=2).encode() + b"\n")
-    except OSError as error:
-        raise _unusable(state, error) from error
-
-
-def _unusable(state: Path, error: OSError) -> ConfigurationError:
-    return ConfigurationError(
-        f"The state folder {state} cannot be used: {error.strerror}.",
-        remedy=f"Mend it, or name another in {STATE_VARIABLE}.",
-    )

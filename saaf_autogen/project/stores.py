@@ -30,7 +30,7 @@ _SAMPLES = {"nycflights13": build_nycflights13}
 def open_database(deployment: Deployment, state: Path) -> Database:
     """SAAF's store, at its newest revision."""
     try:
-        database = Database(_database_url(deployment) or f"sqlite:///{state / 'saaf.sqlite'}")
+        database = Database(_database_url(deployment) or _private_file(state / "saaf.sqlite"))
     except ArgumentError:
         variable = deployment.settings.database.url_env
         raise ConfigurationError(
@@ -54,8 +54,18 @@ def engine_url(deployment: Deployment, state: Path) -> str:
     """Where the run engine keeps its workflows: a file of its own, or the same PostgreSQL."""
     url = _database_url(deployment)
     if url is None or url.startswith("sqlite"):
-        return f"sqlite:///{state / 'engine.sqlite'}"
+        return _private_file(state / "engine.sqlite")
     return url
+
+
+def _private_file(path: Path) -> str:
+    """The URL of a SQLite file that only its owner can read, whoever made its folder.
+
+    SQLite gives its journals the file's own mode.
+    """
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    path.chmod(0o600)
+    return f"sqlite:///{path}"
 
 
 def open_warehouses(

@@ -27,6 +27,7 @@ _PER_HOST = 2
 _AT_ONCE = 32
 _LEASE_MARGIN_S = 5.0
 _JITTER = 0.1
+_LAST_LOOK_S = 5
 _MAX_RETRY_AFTER_S = 86_400.0
 _GONE = 410
 
@@ -69,15 +70,21 @@ class CallbackDeliverer:
         self._busy: Counter[str] = Counter()
         self._sending: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
+        self._closing = False
 
     async def launch(self) -> None:
         """Begin to deliver."""
         if self._loop is None:
+            self._closing = False
             self._loop = asyncio.create_task(self._work())
 
     async def close(self, grace_s: float = 0) -> None:
         """Stop; tries in flight get ``grace_s`` seconds and are otherwise repeated later."""
         if self._loop is not None:
+            self._closing = True
+            self._notifier.notify(CALLBACKS)
+            # What is being claimed is sent, rather than left to lie until its lease is over.
+            await asyncio.wait({self._loop}, timeout=_LAST_LOOK_S)
             self._loop.cancel()
             await asyncio.wait({self._loop})
             self._loop = None
@@ -90,7 +97,7 @@ class CallbackDeliverer:
 
     async def _work(self) -> None:
         with self._notifier.listen(CALLBACKS) as news:
-            while True:
+            while not self._closing:
                 news.clear()
                 try:
                     await self._dispatch()

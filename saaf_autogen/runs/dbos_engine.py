@@ -37,6 +37,7 @@ _logger = logging.getLogger(__name__)
 _APPLICATION_VERSION = "saaf-runs-1"
 _EXECUTOR_ID = "local"
 _MAX_RECOVERIES = 10
+_LAST_LOOK_S = 5
 _LIVE_STATES = {"PENDING", "ENQUEUED", "DELAYED"}
 
 
@@ -144,6 +145,9 @@ class DbosEngine:
         if self._sweeper is None:
             return
         self._closing = True
+        self._wake.set()
+        # A look under way may end: its thread outlives its cancellation, and would the store too.
+        await asyncio.wait({self._sweeper}, timeout=_LAST_LOOK_S)
         self._sweeper.cancel()
         await asyncio.wait({self._sweeper})
         if grace_s > 0:
@@ -173,7 +177,9 @@ class DbosEngine:
         from dbos import DBOS, SetWorkflowID
         from dbos._core import WorkflowHandleAsyncTask
 
-        if run_id in self._controls or run_id in self._starting or self._workflow is None:
+        if run_id in self._controls or run_id in self._starting:
+            return
+        if self._workflow is None or self._closing:
             return
         self._starting.add(run_id)
         executes = False
@@ -237,7 +243,7 @@ class DbosEngine:
 
     async def _sweep(self) -> None:
         searched = time.monotonic()
-        while True:
+        while not self._closing:
             try:
                 if not await asyncio.to_thread(self._lock.keep):
                     self._yield()

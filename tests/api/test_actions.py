@@ -141,4 +141,5 @@ def test_answers_are_kept_by_no_cache_and_framed_by_nobody(
     assert headers["cache-control"] == "no-store"
     assert headers["x-frame-options"] == "DENY"
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"].startswith("default-src 'none'")
     assert "server" not in headers

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+
 import httpx
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from saaf_autogen.api.body import BodyGuard
 from tests.api.conftest import As
 
 BODIES = {
@@ -150,3 +155,45 @@ def test_an_idempotency_key_has_a_sane_length(key: str, http: httpx.Client, acti
         headers={**acting_as("analyst"), "Idempotency-Key": key},
     )
     assert response.status_code == 400
+
+
+async def test_a_body_that_was_cut_off_is_no_order(http: httpx.Client, acting_as: As) -> None:
+    def notes() -> int:
+        answer = http.post(
+            "/v1/actions/notes.add_note", json={"text": "whole"}, headers=acting_as("writer")
+        )
+        count: int = answer.json()["value"]
+        return count
+
+    before = notes()
+    body = b'{"text": "cut off"}'
+    head = (
+        "POST /v1/actions/notes.add_note HTTP/1.1\r\nHost: saaf\r\n"
+        f"Authorization: {acting_as('writer')['Authorization']}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body) + 10}\r\n\r\n"
+    )
+    with socket.create_connection((http.base_url.host, http.base_url.port or 0)) as half:
+        half.sendall(head.encode() + body)
+        await asyncio.sleep(0.2)
+    await asyncio.sleep(0.3)
+    assert notes() == before + 1
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_without_end() -> None:
+    sent: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("the application was asked")
+
+    guard = BodyGuard(app, limit=1_000, within_s=0.05)
+    scope: Scope = {"type": "http", "method": "POST", "path": "/v1/runs", "headers": []}
+    await guard(scope, never, send)
+    assert sent[0]["status"] == 400
+    assert b"0.05 s" in sent[1]["body"]

@@ -51,3 +51,17 @@ def test_what_cannot_be_made_is_told_in_a_line(saaf: Saaf) -> None:
         assert done.stderr.startswith("error:")
         assert words in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_rotated_secret_is_kept_where_the_first_one_was(saaf: Saaf, folder: Path) -> None:
+    saaf("clients", "list")
+    file = folder / ".saaf" / "clients.json"
+    before = json.loads(file.read_text())
+    rotated = secret(saaf("clients", "rotate", "analyst"))
+    signing = saaf("clients", "rotate", "analyst", "--webhook").stdout
+    after = json.loads(file.read_text())
+    assert after["analyst"]["client_secret"] == rotated != before["analyst"]["client_secret"]
+    assert after["analyst"]["webhook_secret"] in signing
+    assert after["analyst"]["webhook_secret"] != before["analyst"]["webhook_secret"]
+    assert {**after, "analyst": None} == {**before, "analyst": None}
+    assert file.stat().st_mode & 0o777 == 0o600

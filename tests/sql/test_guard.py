@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -361,3 +362,30 @@ def test_a_policy_on_a_column_that_the_caller_cannot_see_still_holds() -> None:
     made = plan("SELECT id FROM flights", visible=visible)
     assert '"tailnum" =' in made.sql
     assert made.columns == ("id",)
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["DATE({})", "TIMESTAMP(({}))", "json({})", "floor(1, {})", "sort_array(1, {})", "if[{}]"],
+)
+def test_a_short_query_that_doubles_the_parsers_work_with_each_level_does_not_hang_the_host(
+    call: str,
+) -> None:
+    value = "1"
+    for _ in range(28):
+        value = call.format(value)
+    started = time.monotonic()
+    assert refusal(f"SELECT {value}").rule in {"too_deep", "function", "construct"}
+    # Half a second is what a hundred characters took with a dozen levels; each further doubled it.
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize("sql", ["SELECT var_map(1)", "SELECT nullable<nullable<int>>"])
+def test_a_crash_within_the_parser_is_a_refusal(sql: str) -> None:
+    assert refusal(sql).rule == "syntax"
+
+
+def test_the_callers_text_never_gets_into_the_hosts_log(caplog: pytest.LogCaptureFixture) -> None:
+    refusal("WITH a AS (VACUUM (\nERROR forged)) SELECT 1")
+    plan("SELECT approx_top_k(id, 3) FROM flights")
+    assert not caplog.records

@@ -34,8 +34,7 @@ def parse(tokens: list[Token], sql: str, dialect: str) -> list[exp.Expr | None]:
         TooMuchWork: it takes too many steps.
         SqlglotError: it cannot be parsed. On odd input sqlglot fails in other ways, too.
     """
-    reader = Dialect.get_or_raise(dialect)
-    parser = _parser(reader.parser_class)(dialect=reader)
+    parser = _parser(dialect)(dialect=dialect)
     parser.steps_left = _STEPS_PER_TOKEN * len(tokens) + _STEPS_AT_LEAST
     statements: list[exp.Expr | None] = parser.parse(tokens, sql)
     return statements
@@ -47,9 +46,8 @@ def generate(query: exp.Expr, dialect: str) -> str:
     Raises:
         TooMuchWork: it takes too many steps.
     """
-    writer = Dialect.get_or_raise(dialect)
-    generator = _counted(writer.generator_class, "sql")(
-        dialect=writer,
+    generator = _generator(dialect)(
+        dialect=dialect,
         identify=True,
         comments=False,
         # What it has to say of odd functions would put the caller's text into the host's log.
@@ -61,15 +59,20 @@ def generate(query: exp.Expr, dialect: str) -> str:
 
 
 @cache
-def _parser(base: type[Any]) -> type[Any]:
+def _parser(dialect: str) -> type[Any]:
+    base: type[Any] = Dialect.get_or_raise(dialect).parser_class
     # Its builder copies an argument, so that the tree itself doubles with each level.
     functions = {name: make for name, make in base.FUNCTIONS.items() if name != "SORT_ARRAY"}
     # The warning of syntax that it does not know quotes the caller's text in the host's log.
-    quiet = {"_warn_unsupported": lambda self: None}
+    quiet = {"_warn_unsupported": lambda _: None}
     return type(base.__name__, (_counted(base, "_advance"),), {"FUNCTIONS": functions, **quiet})
 
 
 @cache
+def _generator(dialect: str) -> type[Any]:
+    return _counted(Dialect.get_or_raise(dialect).generator_class, "sql")
+
+
 def _counted(base: type[Any], method: str) -> type[Any]:
     """``base`` with a ``method`` that costs a step each time; ``steps_left`` says how many."""
     original = getattr(base, method)
