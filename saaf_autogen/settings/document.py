@@ -109,7 +109,12 @@ def parse_document(text: str, file: Path) -> Document:
         document.findings.append(Finding(file, 0, f"not valid YAML: {error}", _SYNTAX))
         return document
     if node is not None:
-        document.data = _Builder(document).build(node, ())
+        try:
+            document.data = _Builder(document).build(node, ())
+        except RecursionError:
+            document.findings.append(
+                Finding(file, 0, "the values are nested without end", "remove the alias to itself")
+            )
     return document
 
 

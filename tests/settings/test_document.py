@@ -64,6 +64,11 @@ def test_an_alias_bomb_is_refused_and_not_expanded() -> None:
     assert any("too many values" in finding.message for finding in document.findings)
 
 
+def test_an_alias_within_itself_is_a_finding() -> None:
+    document = parse_document("a: &a [*a]", FILE)
+    assert any("without end" in finding.message for finding in document.findings)
+
+
 def test_python_tags_are_never_constructed() -> None:
     document = parse_document("a: !!python/object/apply:os.system ['true']", FILE)
     assert document.findings or document.data == {"a": ["true"]}

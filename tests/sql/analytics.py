@@ -185,7 +185,7 @@ QUERIES: tuple[str, ...] = (
     "SELECT * FROM airlines ORDER BY carrier COLLATE NOCASE LIMIT 3;",
     "-- how many?\nSELECT /* all */ count(*) -- of them\nFROM flights",
     "SELECT CAST(AVG(dep_delay) AS NUMERIC(10,2)) FROM flights",
-    "SELECT carrier, APPROX_QUANTILE(dep_delay, 0.95) FROM flights GROUP BY carrier",
+    "SELECT carrier, APPROX_QUANTILE(distance, 0.95) > 0 FROM flights GROUP BY carrier",
     "SELECT DATE_ADD(DATE '2013-01-01', INTERVAL 1 DAY), DATE '2013-01-01' + INTERVAL '1' MONTH",
     "SELECT DATEDIFF('day', DATE '2013-01-01', DATE '2013-02-01'), DATE_SUB('month', DATE "
     "'2013-01-01', DATE '2013-02-01')",
