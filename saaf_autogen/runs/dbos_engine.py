@@ -93,6 +93,7 @@ class DbosEngine:
         """Begin to work; runs that a crash interrupted continue within seconds."""
         from dbos import DBOS, _dbos  # lazy: the import takes 0.5 s
 
+        _leave_the_console()
         try:
             await self._lock.acquire()
         except (sqlite3.Error, SQLAlchemyError) as error:
@@ -346,6 +347,13 @@ def _unusable(url: URL, error: Exception) -> ConfigurationError:
         f"The run engine's store {where} cannot be used: {type(error).__name__}.",
         remedy="Is it there, whole and writable, and is there room on its disk?",
     )
+
+
+def _leave_the_console() -> None:
+    """DBOS prints to the stderr that it finds first, unless its logger has a handler already."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _refuse_pickle() -> None:

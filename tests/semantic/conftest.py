@@ -32,7 +32,8 @@ def sample() -> SemanticCatalog:
     return load_semantic(SAMPLE, {"nyc": "duckdb"})
 
 
-@pytest.fixture(scope="session")
+# Closed with its module: one process opens a DuckDB file under one configuration.
+@pytest.fixture(scope="module")
 def warehouse(nyc_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(nyc_file), read_only=True) as connection:
         yield connection
