@@ -323,7 +323,9 @@ class DbosEngine:
             "sys_db_pool_size": 10,
             "max_executor_threads": self._settings.concurrency + 32,
             "enable_otlp": False,
-            # We wait for none of its messages; a slow listener would only slow the shutdown.
+            # We wait for none of its messages: a listener would only hold a connection, and leave
+            # one open when it is closed while it connects.
+            "use_listen_notify": False,
             "notification_listener_polling_interval_sec": 0.1,
         }
 
