@@ -100,7 +100,9 @@ class Invoker:
         """Decide a call, execute it, and leave exactly one audit record of it.
 
         Raises:
-            SaafError: a refusal, or the failure of the handler; never a foreign exception.
+            SaafError: a refusal, or the failure of the handler, whose own words are not passed on.
+                A fault of the host while it decides, such as a store that is away, is recorded
+                and raised as it is.
         """
         attempt = _Attempt(call, f"call_{secrets.token_hex(12)}", self._clock.monotonic())
         self._audit.require_room()
