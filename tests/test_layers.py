@@ -15,6 +15,7 @@ LAYERS = [
     {"settings", "db"},
     {"egress", "audit"},
     {"auth"},
+    {"embeddings"},
     {"semantic"},
     {"sql"},
     {"results"},

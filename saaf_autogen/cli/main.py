@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import clients
+from saaf_autogen.cli import clients, semantic
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -37,6 +37,7 @@ app = typer.Typer(
     """,
 )
 app.add_typer(clients.app, name="clients")
+app.add_typer(semantic.app, name="semantic")
 
 
 def _version(wanted: bool) -> None:
