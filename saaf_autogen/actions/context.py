@@ -117,9 +117,13 @@ class ActionContext:
         """The semantic layer as the caller may see it."""
         return self._data.view
 
-    def semantic_context(self, question: str, warehouse: str | None = None) -> dict[str, Any]:
+    def semantic_context(
+        self, question: str, warehouse: str | None = None, *, token_budget: int = 1_500
+    ) -> dict[str, Any]:
         """What is needed to write SQL for a question, of what the caller may see."""
-        return self._data.contexts.context(question, self._data.view, warehouse=warehouse)
+        return self._data.contexts.context(
+            question, self._data.view, warehouse=warehouse, token_budget=token_budget
+        )
 
     def query_metadata(
         self, sql: str, parameters: Mapping[str, str | int | float | bool | None]

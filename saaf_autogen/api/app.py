@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
 from saaf_autogen import __version__
-from saaf_autogen.api import agents, health, runs
+from saaf_autogen.api import agents, health, runs, semantic
 from saaf_autogen.api.actions import action_router
 from saaf_autogen.api.body import BodyGuard
 from saaf_autogen.api.headers import SecurityHeaders
@@ -56,7 +56,7 @@ def create_app(project: Project) -> FastAPI:
     app.include_router(oauth_router())
     app.include_router(health.router)
     actions = action_router(project.invoker, list(project.deployment.registry), components)
-    for router in (agents.router, actions, runs.router):
+    for router in (agents.router, actions, semantic.router, runs.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
     add_problem_handlers(app)
     # The last one added is the outermost: what the guard refuses carries the headers too.

@@ -2,5 +2,6 @@
 
 from saaf_autogen.client.client import Client
 from saaf_autogen.client.run import Run, Runs
+from saaf_autogen.client.semantic import Semantic
 
-__all__ = ["Client", "Run", "Runs"]
+__all__ = ["Client", "Run", "Runs", "Semantic"]

@@ -11,6 +11,7 @@ from saaf_autogen.auth.principal import Principal
 from saaf_autogen.client.local import LocalHost
 from saaf_autogen.client.remote import RemoteHost
 from saaf_autogen.client.run import Runs
+from saaf_autogen.client.semantic import Semantic
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import read_deployment
 from saaf_autogen.project.discovery import find_project
@@ -37,6 +38,7 @@ class Client:
 
     Attributes:
         runs: start runs of agents, and follow them.
+        semantic: what the caller may see of the semantic layer.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class Client:
         else:
             self._host = LocalHost(target, principal)
         self.runs = Runs(self._host)
+        self.semantic = Semantic(self._host)
 
     async def actions(self) -> list[ActionSpec]:
         """The actions that you hold all scopes for."""

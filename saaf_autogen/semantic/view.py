@@ -64,9 +64,27 @@ class SemanticView:
         text = json.dumps(content, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def list_tables(self, warehouse: str | None = None) -> list[dict[str, Any]]:
-        """The visible tables in brief: name, sql_name, warehouse, description, synonyms, tags."""
-        return [table.summary() for table in self.tables if warehouse in (None, table.warehouse)]
+    def list_tables(
+        self, warehouse: str | None = None, *, after: str | None = None, limit: int | None = None
+    ) -> list[dict[str, Any]]:
+        """The visible tables in brief, in the order of their resources.
+
+        Each has name, sql_name, resource, warehouse, description, synonyms and tags.
+
+        Args:
+            warehouse: only this one's.
+            after: only tables whose resource comes after this one.
+            limit: at most so many.
+        """
+        found = sorted(
+            (table for table in self.tables if warehouse in (None, table.warehouse)),
+            key=lambda table: table.resource,
+        )
+        return [
+            {**table.summary(), "resource": table.resource}
+            for table in found
+            if after is None or table.resource > after
+        ][:limit]
 
     def describe_table(self, name: str, warehouse: str | None = None) -> dict[str, Any]:
         """All that is visible of one table.

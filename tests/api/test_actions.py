@@ -22,7 +22,7 @@ def test_only_callable_actions_are_listed(http: httpx.Client, acting_as: As) -> 
         "semantic.context",
         "semantic.describe_table",
         "semantic.list_tables",
-        "semantic.query_metadata",
+        "semantic.query",
     }
     assert "warehouse.query" in listed("analyst")
     assert "notes.add_note" in listed("writer")

@@ -64,7 +64,7 @@ def test_the_metadata_answer_sql_and_hold_what_is_granted(
     http: httpx.Client, acting_as: As
 ) -> None:
     def ask(client: str, sql: str) -> httpx.Response:
-        path = "/v1/actions/semantic.query_metadata"
+        path = "/v1/actions/semantic.query"
         return http.post(path, json={"sql": sql}, headers=acting_as(client))
 
     sql = "SELECT count(*) FROM semantic.fields WHERE column_name = 'tailnum'"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from saaf_autogen.actions.context import ActionContext
 from saaf_autogen.actions.declaration import action
 
-__all__ = ["Metadata", "context", "describe_table", "list_tables", "query_metadata"]
+__all__ = ["Metadata", "context", "describe_table", "list_tables", "query"]
 
 READ = ["semantic:read"]
 Scalar = str | int | float | bool | None
@@ -25,18 +25,30 @@ class Metadata(BaseModel):
 
 
 @action(scopes=READ, effect="read")
-def list_tables(ctx: ActionContext) -> list[dict[str, Any]]:
+def list_tables(
+    ctx: ActionContext,
+    warehouse: Annotated[
+        str | None, Field(description="only this warehouse's; leave out for all")
+    ] = None,
+    after: Annotated[
+        str | None, Field(description="resource of the last table that you have; lists go on there")
+    ] = None,
+    limit: Annotated[int, Field(ge=1, le=1_000, description="at most so many")] = 200,
+) -> list[dict[str, Any]]:
     """List the tables that you may see, with a description of each."""
-    return ctx.semantic.list_tables()
+    return ctx.semantic.list_tables(warehouse, after=after, limit=limit)
 
 
 @action(scopes=READ, effect="read")
 def describe_table(
     table: Annotated[str, Field(description="the table's name, as semantic.list_tables gives it")],
     ctx: ActionContext,
+    warehouse: Annotated[
+        str | None, Field(description="where several warehouses have a table of this name")
+    ] = None,
 ) -> dict[str, Any]:
     """Describe a table: its columns and their meaning, hints, joins, metrics and filters."""
-    return ctx.semantic.describe_table(table)
+    return ctx.semantic.describe_table(table, warehouse)
 
 
 @action(scopes=READ, effect="read")
@@ -46,17 +58,20 @@ def context(
     warehouse: Annotated[
         str | None, Field(description="which warehouse; leave out when there is one")
     ] = None,
+    token_budget: Annotated[
+        int, Field(ge=100, le=20_000, description="the most tokens of the text, as estimated")
+    ] = 1_500,
 ) -> dict[str, Any]:
     """Get what is needed to write SQL for a question.
 
     Returns the tables and columns that matter, hints, joins, and verified queries near the
     question, for the dialect of the warehouse. Call it before you write SQL.
     """
-    return ctx.semantic_context(question, warehouse)
+    return ctx.semantic_context(question, warehouse, token_budget=token_budget)
 
 
 @action(scopes=READ, effect="read")
-def query_metadata(
+def query(
     sql: Annotated[str, Field(description="one SELECT in SQLite's dialect; values as :name")],
     ctx: ActionContext,
     parameters: Annotated[
