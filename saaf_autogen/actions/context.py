@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping
-from contextlib import closing
-from functools import cached_property
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from functools import cached_property, partial
 from typing import Any
 
 from saaf_autogen.auth.access import TableAccess
@@ -18,9 +18,12 @@ from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.context import ContextBuilder
 from saaf_autogen.semantic.metadata import MetadataResult, MetadataTables
 from saaf_autogen.semantic.view import SemanticView
+from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard.plan import Plan, Scalar
 from saaf_autogen.sql.positional import name_positional
 from saaf_autogen.sql.query import GuardedWarehouse, QueryResult
+from saaf_autogen.sql.stream import ArrowStream
+from saaf_autogen.sql.warehouse import Session
 
 __all__ = ["ActionContext", "CallerWarehouse", "ContextFactory"]
 
@@ -31,11 +34,18 @@ class CallerWarehouse:
     """A warehouse as one caller sees it: granted tables, columns and rows."""
 
     def __init__(
-        self, name: str, guarded: GuardedWarehouse, visible: Mapping[str, TableAccess]
+        self,
+        name: str,
+        guarded: GuardedWarehouse,
+        visible: Mapping[str, TableAccess],
+        session: Session | None = None,
+        vocabulary: Callable[[], Vocabulary] = Vocabulary,
     ) -> None:
         self.name = name
         self._guarded = guarded
         self._visible = visible
+        self._session = session
+        self._vocabulary = vocabulary
         self._plans: dict[str, Plan] = {}
 
     async def query(self, sql: str, *values: Scalar, **named: Scalar) -> list[dict[str, Any]]:
@@ -50,22 +60,31 @@ class CallerWarehouse:
             SqlRefused: it is not allowed, or names what the caller may not see.
             WarehouseFailed, TimedOut: the engine failed.
         """
-        if values and named:
-            raise InvalidArguments("Pass values by position or by name, not both.")
-        parameters: Mapping[str, Scalar] = named
-        if values:
-            dialect = self._guarded.warehouse.dialect.name
-            sql, parameters = name_positional(sql, values, dialect)
+        sql, parameters = self._named(sql, values, named)
         result = await self.execute(sql, parameters)
         names = [column.name for column in result.columns]
         return [dict(zip(names, row, strict=True)) for row in result.rows]
+
+    @asynccontextmanager
+    async def arrow(
+        self, sql: str, *values: Scalar, **named: Scalar
+    ) -> AsyncIterator[ArrowStream]:
+        """The result as Arrow record batches, read while the engine still works.
+
+        ``async with warehouse.arrow("select …") as stream: table = await stream.table()``, or
+        ``async for batch in stream``. Arguments, limits and errors as of ``query``.
+        """
+        sql, parameters = self._named(sql, values, named)
+        plan = await asyncio.to_thread(self._plan, sql, parameters, None)
+        async with self._guarded.stream(plan, session=self._session) as stream:
+            yield stream
 
     async def execute(
         self, sql: str, parameters: Mapping[str, Scalar], *, max_rows: int | None = None
     ) -> QueryResult:
         """As ``query``, with columns, types and where the rows were cut."""
         plan = await asyncio.to_thread(self._plan, sql, parameters, max_rows)
-        return await self._guarded.run(sql, plan)
+        return await self._guarded.run(sql, plan, session=self._session)
 
     def resources(
         self, sql: str, parameters: Mapping[str, Scalar], *, max_rows: int | None = None
@@ -73,12 +92,25 @@ class CallerWarehouse:
         """The resources that a query reads; raises ``SqlRefused`` where it may not."""
         return self._plan(sql, parameters, max_rows).resources
 
+    def _named(
+        self, sql: str, values: Sequence[Scalar], named: Mapping[str, Scalar]
+    ) -> tuple[str, Mapping[str, Scalar]]:
+        if values and named:
+            raise InvalidArguments("Pass values by position or by name, not both.")
+        if not values:
+            return sql, named
+        return name_positional(sql, values, self._guarded.warehouse.dialect.name)
+
     def _plan(self, sql: str, parameters: Mapping[str, Scalar], max_rows: int | None) -> Plan:
         # Deciding and running ask for the same plan, within one call.
         key = repr((sql, sorted(parameters.items(), key=lambda item: item[0]), max_rows))
         if key not in self._plans:
             self._plans[key] = self._guarded.plan(
-                sql, visible=self._visible, parameters=parameters, max_rows=max_rows
+                sql,
+                visible=self._visible,
+                parameters=parameters,
+                max_rows=max_rows,
+                vocabulary=self._vocabulary(),
             )
         return self._plans[key]
 
@@ -117,12 +149,14 @@ class ActionContext:
         """The semantic layer as the caller may see it."""
         return self._data.view
 
-    def semantic_context(
+    async def semantic_context(
         self, question: str, warehouse: str | None = None, *, token_budget: int = 1_500
     ) -> dict[str, Any]:
         """What is needed to write SQL for a question, of what the caller may see."""
-        return self._data.contexts.context(
-            question, self._data.view, warehouse=warehouse, token_budget=token_budget
+        # The first view of a thousand tables takes a second to build.
+        view = await asyncio.to_thread(lambda: self._data.view)
+        return await self._data.contexts.context(
+            question, view, warehouse=warehouse, token_budget=token_budget
         )
 
     def query_metadata(
@@ -165,8 +199,18 @@ class ActionContext:
                 for resource, access in self._data.access.items()
                 if resource.startswith(prefix)
             }
-            self._opened[name] = CallerWarehouse(name, self._warehouses[name], visible)
+            who = self.principal
+            self._opened[name] = CallerWarehouse(
+                name,
+                self._warehouses[name],
+                visible,
+                Session(who.tenant, who.issuer, who.subject),
+                partial(self._vocabulary, name),
+            )
         return self._opened[name]
+
+    def _vocabulary(self, warehouse: str) -> Vocabulary:
+        return self._data.view.vocabulary(warehouse)
 
     def _visible_warehouses(self) -> list[str]:
         """A warehouse of which the caller sees no table does not exist for them either."""
@@ -206,12 +250,13 @@ class ContextFactory:
         catalog: SemanticCatalog,
         warehouses: Mapping[str, GuardedWarehouse],
         clock: Clock,
+        contexts: ContextBuilder | None = None,
     ) -> None:
         self._policy = policy
         self._catalog = catalog
         self._warehouses = warehouses
         self._clock = clock
-        self._contexts = ContextBuilder()
+        self._contexts = contexts or ContextBuilder()
         self._kept: OrderedDict[str, CallerData] = OrderedDict()
 
     def build(self, principal: Principal, call_id: str, run_id: str | None) -> ActionContext:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, TypeVar
 
 __all__ = [
     "FALSE",
@@ -22,14 +22,17 @@ __all__ = [
     "Comparison",
     "Mask",
     "Predicate",
+    "QueryBounds",
     "TableAccess",
     "TableFacts",
     "all_of",
     "any_of",
+    "least",
 ]
 
 Mask = Literal["redact", "null", "hash", "last4", "year"]
 Scalar = str | int | float | bool | Decimal | date | datetime
+Number = TypeVar("Number", int, float)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,42 @@ def any_of(*items: Predicate) -> Predicate:
     return next(iter(kept)) if len(kept) == 1 else AnyOf(tuple(kept))
 
 
+def least(*limits: Number | None) -> Number | None:
+    """The least of some limits, of which None is none."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+@dataclass(frozen=True)
+class QueryBounds:
+    """What one query of a table must keep to, beside its rows. Empty: nothing.
+
+    Attributes:
+        seconds: until the engine is interrupted.
+        bytes: of the result as JSON.
+        required_filters: each names columns, by one of which a query must narrow what it reads.
+    """
+
+    seconds: float | None = None
+    bytes: int | None = None
+    required_filters: tuple[tuple[str, ...], ...] = ()
+
+    def with_(self, other: QueryBounds) -> QueryBounds:
+        """Both together: the least of each number, and every required filter."""
+        return QueryBounds(
+            least(self.seconds, other.seconds),
+            least(self.bytes, other.bytes),
+            tuple(dict.fromkeys((*self.required_filters, *other.required_filters))),
+        )
+
+    def allows_all_of(self, other: QueryBounds) -> bool:
+        """Whether every query that keeps to ``other`` keeps to this, too."""
+        return (
+            least(self.seconds, other.seconds) == other.seconds
+            and least(self.bytes, other.bytes) == other.bytes
+            and set(self.required_filters) <= set(other.required_filters)
+        )
+
+
 @dataclass(frozen=True)
 class ColumnFacts:
     """A column that the semantic layer describes."""
@@ -98,6 +137,8 @@ class TableFacts:
     resource: str
     columns: tuple[ColumnFacts, ...]
     tags: frozenset[str] = frozenset()
+    max_rows: int | None = None
+    bounds: QueryBounds = QueryBounds()
 
 
 @dataclass(frozen=True)
@@ -133,6 +174,7 @@ class TableAccess:
         max_rows: the least limit that any party set, or None.
         approval: whether a grant asks for an approval.
         grants: ids of the grants that gave this, for the audit and for ``explain``.
+        bounds: the least of what any party, or the table itself, sets for a query.
     """
 
     resource: str
@@ -141,3 +183,4 @@ class TableAccess:
     max_rows: int | None = None
     approval: bool = False
     grants: tuple[str, ...] = field(default=())
+    bounds: QueryBounds = QueryBounds()

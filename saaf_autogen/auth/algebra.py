@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from saaf_autogen.auth.access import (
     FALSE,
@@ -16,8 +17,10 @@ from saaf_autogen.auth.access import (
     ColumnCase,
     Mask,
     Predicate,
+    QueryBounds,
     all_of,
     any_of,
+    least,
 )
 
 __all__ = ["MASKS", "Share", "View", "intersection", "meet", "prune", "union"]
@@ -48,6 +51,7 @@ class Share:
     columns: Mapping[str, Mask | None]
     max_rows: int | None = None
     approval: bool = False
+    bounds: QueryBounds = QueryBounds()
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class View:
     max_rows: int | None
     approval: bool
     grants: tuple[str, ...]
+    bounds: QueryBounds = QueryBounds()
 
 
 def prune(shares: Iterable[Share]) -> list[Share]:
@@ -92,9 +97,10 @@ def union(shares: Sequence[Share]) -> View | None:
     return View(
         rows=rows,
         columns={name: _cases(name, kept, rows) for name in names},
-        max_rows=_least(share.max_rows for share in kept),
+        max_rows=least(*(share.max_rows for share in kept)),
         approval=any(share.approval for share in kept),
         grants=tuple(share.grant for share in kept),
+        bounds=reduce(QueryBounds.with_, (share.bounds for share in kept)),
     )
 
 
@@ -111,9 +117,10 @@ def intersection(left: View, right: View) -> View | None:
     return View(
         rows=rows,
         columns=columns,
-        max_rows=_least((left.max_rows, right.max_rows)),
+        max_rows=least(left.max_rows, right.max_rows),
         approval=left.approval or right.approval,
         grants=tuple(dict.fromkeys((*left.grants, *right.grants))),
+        bounds=left.bounds.with_(right.bounds),
     )
 
 
@@ -126,6 +133,7 @@ def _includes(wide: Share, narrow: Share) -> bool:
         )
         and (wide.max_rows is None or wide.max_rows >= (narrow.max_rows or wide.max_rows + 1))
         and (narrow.approval or not wide.approval)
+        and wide.bounds.allows_all_of(narrow.bounds)
     )
 
 
@@ -167,7 +175,3 @@ def _same(first: Predicate, second: Predicate) -> bool:
     if isinstance(first, AnyOf) and isinstance(second, AnyOf):
         return set(first.items) == set(second.items)
     return first == second
-
-
-def _least(limits: Iterable[int | None]) -> int | None:
-    return min((limit for limit in limits if limit is not None), default=None)

@@ -179,6 +179,10 @@ def _column_faults(
         (("columns", "allow"), [name for name in shown if name not in described and name != "*"]),
         (("columns", "mask"), [x for x in rule.columns.mask if x.casefold() not in folded]),
         (("rows",), [name for name in rule.rows if name not in described]),
+        (
+            ("limits", "required_filters"),
+            [x for wanted in rule.limits.required_filters for x in wanted if x not in described],
+        ),
     ):
         for name in names:
             yield Fault(place, f"{rule.resource} has no column {name}", remedy)

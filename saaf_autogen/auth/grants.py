@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from saaf_autogen.auth.access import FALSE, Comparison, Mask, Predicate, Scalar, all_of
+from saaf_autogen.auth.access import (
+    FALSE,
+    Comparison,
+    Mask,
+    Predicate,
+    QueryBounds,
+    Scalar,
+    all_of,
+)
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.settings import DenySettings, GrantSettings
@@ -131,6 +139,7 @@ class Grant:
     tests: tuple[RowTest, ...] = ()
     max_rows: int | None = None
     approval: bool = False
+    bounds: QueryBounds = QueryBounds()
 
     def covers(self, resource: str, verb: str) -> bool:
         """Whether it speaks of this verb on this resource."""
@@ -139,7 +148,8 @@ class Grant:
     @property
     def is_whole(self) -> bool:
         """Whether it gives the resource as a whole, without a part held back."""
-        return self.allow is None and not (self.masks or self.deny_tags or self.tests)
+        parts = self.masks or self.deny_tags or self.tests
+        return self.allow is None and not parts and self.bounds == QueryBounds()
 
     def rows_for(self, attributes: Mapping[str, AttributeValue]) -> Predicate:
         """The rows that it gives to a principal with these attributes."""
@@ -206,6 +216,11 @@ def compile_grant(body: GrantSettings) -> Grant:
         ),
         max_rows=body.limits.rows,
         approval=body.approval == "required",
+        bounds=QueryBounds(
+            body.limits.seconds,
+            body.limits.bytes,
+            tuple(map(tuple, body.limits.required_filters)),
+        ),
     )
 
 

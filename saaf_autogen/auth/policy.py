@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from re import Pattern
 
-from saaf_autogen.auth.access import FALSE, TRUE, ColumnAccess, Mask, TableAccess, TableFacts
+from saaf_autogen.auth.access import (
+    FALSE,
+    TRUE,
+    ColumnAccess,
+    Mask,
+    TableAccess,
+    TableFacts,
+    least,
+)
 from saaf_autogen.auth.algebra import Share, View, intersection, prune, union
 from saaf_autogen.auth.details import detail_grants
 from saaf_autogen.auth.grants import (
@@ -244,7 +252,7 @@ def _share(grant: Grant, principal: Principal, facts: TableFacts, denied: Collec
     # A filter on a column that nobody described cannot be trusted to hold: it gives no rows.
     known = all(test.column in described for test in grant.tests)
     rows = grant.rows_for(principal.attributes) if known else FALSE
-    return Share(grant.id, rows, columns, grant.max_rows, grant.approval)
+    return Share(grant.id, rows, columns, grant.max_rows, grant.approval, grant.bounds)
 
 
 def _together(views: Sequence[View]) -> View | None:
@@ -263,7 +271,8 @@ def _access(facts: TableFacts, view: View) -> TableAccess:
             if column.name in view.columns
         },
         rows=view.rows,
-        max_rows=view.max_rows,
+        max_rows=least(view.max_rows, facts.max_rows),
         approval=view.approval,
         grants=view.grants,
+        bounds=view.bounds.with_(facts.bounds),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 
 from sqlalchemy import text
@@ -21,6 +22,7 @@ from saaf_autogen.auth.server import Issuer
 from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.egress import EgressClient
+from saaf_autogen.embeddings import open_library
 from saaf_autogen.errors import ConfigurationError, NotFound
 from saaf_autogen.journal import TurnRequest
 from saaf_autogen.project.deployment import Deployment
@@ -32,6 +34,7 @@ from saaf_autogen.project.stores import (
     open_warehouses,
 )
 from saaf_autogen.runs import Agent, CallbackDeliverer, DbosEngine, Notifier, RunService
+from saaf_autogen.semantic.context import ContextBuilder
 from saaf_autogen.settings import ServerSettings
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelRegistry
@@ -84,6 +87,7 @@ class Project:
         )
         self._open_identity(clock)
         self.audit = AuditLog(self.database)
+        self._semantic = ContextBuilder(open_library(settings.embeddings, self.state, os.environ))
         self.invoker = Invoker(
             registry=deployment.registry,
             policy=self.policy,
@@ -92,6 +96,7 @@ class Project:
                 catalog=deployment.catalog,
                 warehouses=self.warehouses,
                 clock=clock,
+                contexts=self._semantic,
             ),
             audit=self.audit,
             effects=EffectStore(
@@ -148,6 +153,7 @@ class Project:
             await self.engine.close(GRACE_S)
             await self._callbacks.close(GRACE_S)
             self._started = False
+        await self._semantic.close()
         await self.models.close()
         await self.audit.close()
         await self._egress.aclose()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
-from saaf_autogen.auth.access import ColumnFacts, TableFacts
+from saaf_autogen.auth.access import ColumnFacts, QueryBounds, TableFacts, least
 from saaf_autogen.semantic.model import (
     Dimension,
     Fact,
@@ -85,13 +85,24 @@ class CatalogTable:
         return base.table if plain else f"{base.schema_name}.{base.table}"
 
     def is_named(self, table: TableUse) -> bool:
-        """Whether SQL that says ``table`` means this base table."""
+        """Whether SQL that says ``table`` means this table: its base table, or its own name."""
         base = self.spec.base_table
-        return (
+        bare = not table.schema and not table.database
+        return (bare and table.name == self.spec.name.casefold()) or (
             table.name == base.table.casefold()
             and table.schema in ("", base.schema_name.casefold())
             and table.database in ("", (base.database or self.warehouse).casefold())
         )
+
+    @property
+    def bounds(self) -> QueryBounds:
+        """What each query must keep to; required filters name physical columns."""
+        limits = self.spec.saaf.limits
+        wanted = (
+            tuple(found.sql_name if (found := self.field(name)) else name for name in names)
+            for names in limits.required_filters
+        )
+        return QueryBounds(seconds=limits.timeout_s, required_filters=tuple(wanted))
 
     def field(self, name: str) -> CatalogField | None:
         """A field by its own name or by its physical column, in any case of letters."""
@@ -146,9 +157,11 @@ class SemanticCatalog:
         relationships: list[CatalogRelationship] = []
         queries: list[CatalogQuery] = []
         for model, warehouse, dialect in self.models:
-            own = [_table(table, warehouse, dialect) for table in model.tables]
-            tables += own
-            by_name = {table.spec.name.casefold(): table for table in own}
+            tables += [_table(table, warehouse, dialect) for table in model.tables]
+        for model, warehouse, dialect in self.models:
+            known = [table for table in tables if table.warehouse == warehouse]
+            # Relationships may lead to tables of other files; names are unique on a warehouse.
+            by_name = {table.spec.name.casefold(): table for table in known}
             relationships += [
                 CatalogRelationship(
                     spec,
@@ -157,8 +170,6 @@ class SemanticCatalog:
                 )
                 for spec in model.relationships
             ]
-        for model, warehouse, dialect in self.models:
-            known = [table for table in tables if table.warehouse == warehouse]
             queries += [_query(spec, warehouse, dialect, known) for spec in model.verified_queries]
         self.tables = tuple(tables)
         self.relationships = tuple(relationships)
@@ -178,11 +189,15 @@ class SemanticCatalog:
         """What the policy must know of each base table, by resource.
 
         Columns are physical ones, in the order of the file, with the tags of every field that
-        is that column. Logical tables on one base table are merged.
+        is that column. Logical tables on one base table are merged, with the limits of all.
         """
         columns: dict[str, dict[str, ColumnFacts]] = {}
         tags: dict[str, frozenset[str]] = {}
+        limits: dict[str, tuple[int | None, QueryBounds]] = {}
         for table in self.tables:
+            rows, bounds = limits.get(table.resource, (None, QueryBounds()))
+            rows = least(rows, table.spec.saaf.limits.max_rows)
+            limits[table.resource] = rows, bounds.with_(table.bounds)
             known = columns.setdefault(table.resource, {})
             tags[table.resource] = tags.get(table.resource, frozenset()) | set(table.spec.saaf.tags)
             for field in table.fields:
@@ -197,7 +212,9 @@ class SemanticCatalog:
                 known[fact.name.casefold()] = fact
         return MappingProxyType(
             {
-                resource: TableFacts(resource, tuple(known.values()), tags[resource])
+                resource: TableFacts(
+                    resource, tuple(known.values()), tags[resource], *limits[resource]
+                )
                 for resource, known in columns.items()
             }
         )

@@ -258,7 +258,7 @@ class _Checker:
         for index, item in enumerate(items):
             place: Place = ("relationships", index)
             for side, table in (("left", item.left_table), ("right", item.right_table)):
-                names = self.own.get(table.casefold())
+                names = self.own.get(table.casefold()) or self._elsewhere(table)
                 if names is None:
                     if self.complete:
                         self._fault(
@@ -271,6 +271,11 @@ class _Checker:
                     key = f"{side}_column"
                     column = pair.left_column if side == "left" else pair.right_column
                     self._column((*place, "relationship_columns", at, key), names, column)
+
+    def _elsewhere(self, table: str) -> _Names | None:
+        """A table of another file on the same warehouse."""
+        named = (each for each in self.shared if each.table.name.casefold() == table.casefold())
+        return next(named, None)
 
     def _query(self, place: Place, query: VerifiedQuery) -> None:
         try:

@@ -14,7 +14,7 @@ from saaf_autogen.semantic.checks import Source, check_sources
 from saaf_autogen.semantic.model import SemanticModel
 from saaf_autogen.settings import Document, read_document
 
-__all__ = ["check_semantic", "load_semantic"]
+__all__ = ["check_semantic", "load_semantic", "read_sources"]
 
 Place = tuple[str | int, ...]
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
@@ -32,6 +32,12 @@ def load_semantic(folder: Path, warehouses: Mapping[str, str] | None = None) -> 
     Raises:
         ConfigurationError: with every finding.
     """
+    sources = read_sources(folder, warehouses)
+    return SemanticCatalog((source.model, source.warehouse, source.dialect) for source in sources)
+
+
+def read_sources(folder: Path, warehouses: Mapping[str, str] | None = None) -> list[Source]:
+    """The files of a ``semantic/`` folder with the lines of their values; see ``load_semantic``."""
     sources, findings = _read(folder, warehouses)
     if findings:
         raise ConfigurationError(
@@ -39,7 +45,7 @@ def load_semantic(folder: Path, warehouses: Mapping[str, str] | None = None) -> 
             findings=findings,
             remedy="Mend the files named below.",
         )
-    return SemanticCatalog((source.model, source.warehouse, source.dialect) for source in sources)
+    return sources
 
 
 def check_semantic(folder: Path, warehouses: Mapping[str, str] | None = None) -> list[Finding]:

@@ -13,8 +13,9 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.semantic.visible import VisibleQuery
@@ -40,6 +41,7 @@ _ORDINARY = STOP_WORDS | {"march", "so"}
 # General phrases that mean the same, rather than something alike.
 _SYNONYMOUS = frozenset({"#count", "#average", "#each", "#share", "#total"})
 _MOST_SLOTS = 40
+_START = re.compile(r"\w+|[^\w\s]")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 
 
@@ -84,6 +86,10 @@ class _Value:
     kinds: set[str] = field(default_factory=set)
     exact: bool = False
 
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"{re.escape(self.text)}(?!\w)", re.IGNORECASE)
+
 
 class QuestionReader:
     """Reads questions in the vocabulary of one view."""
@@ -110,9 +116,11 @@ class QuestionReader:
             for named in (*table.filters, *table.metrics):
                 for phrase in (named.name, *named.synonyms):
                     self._meanings.add(phrase, f"{table.name}:{named.name}")
-        ordered = sorted(self._values.values(), key=lambda value: -len(value.text))
-        parts = "|".join(re.escape(value.text) for value in ordered)
-        self._pattern = re.compile(rf"(?<!\w)(?:{parts})(?!\w)", re.IGNORECASE) if parts else None
+        self._by_start: dict[str, list[_Value]] = {}
+        for known_value in sorted(self._values.values(), key=lambda item: -len(item.text)):
+            start = _START.match(known_value.text.lower())
+            if start:
+                self._by_start.setdefault(start.group(), []).append(known_value)
 
     def _know(self, text: str, concept: str, *, exact: bool) -> None:
         if text.isdigit() or not text.strip():
@@ -160,8 +168,7 @@ class QuestionReader:
 
         for match in _DATE.finditer(text):
             add(match, ["type:DATE"])
-        for match in self._pattern.finditer(text) if self._pattern else ():
-            value = self._values[match.group().casefold()]
+        for match, value in self._find_values(text):
             if not value.exact or match.group() == value.text:
                 add(match, value.kinds)
         for match in _NUMBER.finditer(text):
@@ -173,6 +180,22 @@ class QuestionReader:
             for match in _CODE.finditer(text):
                 add(match, ["type:CODE"])
         return slots
+
+    def _find_values(self, text: str) -> Iterator[tuple[re.Match[str], _Value]]:
+        """Known values in a text, the longest at a place; by their first word, as they are many."""
+        lowered, end = text.lower(), 0
+        if len(lowered) != len(text):
+            return  # Places would shift; no sample value of ours has such letters.
+        for start in _START.finditer(lowered):
+            before = lowered[start.start() - 1 : start.start()]
+            if start.start() < end or (before.isalnum() or before == "_"):
+                continue
+            for value in self._by_start.get(start.group(), ()):
+                whole = value.pattern.match(text, start.start())
+                if whole:
+                    yield whole, value
+                    end = whole.end()
+                    break
 
     def _question(self, text: str, slots: Sequence[Slot]) -> Question:
         words = tokens(text)

@@ -16,7 +16,13 @@ __all__ = ["estimate_tokens", "render"]
 _EXAMPLES = 3
 _EXAMPLE_SCORE = 0.3
 _VALUES = 24
-_TITLES = ("-- joins", "-- hints", "-- filters", "-- metrics", "-- examples")
+_TITLES = (
+    "-- joins",
+    "-- hints",
+    "-- filters: their names are conditions, as in WHERE name",
+    "-- metrics: write AGG(name)",
+    "-- examples",
+)
 _JOINS, _HINTS, _FILTERS, _METRICS, _SAMPLES = range(5)
 
 
@@ -115,9 +121,7 @@ class _Rendering:
                 yield _Piece((5, 25, 55)[index], text, section=_SAMPLES)
 
     def _joins(self) -> Iterator[_Piece]:
-        for item in self._view.relationships:
-            if item.warehouse != self._warehouse or not {item.left, item.right} <= set(self._ranks):
-                continue
+        for item in self._found.joins:
             names = [
                 self._found.tables[self._ranks[name]].sql_name for name in (item.left, item.right)
             ]
@@ -171,7 +175,7 @@ class _Rendering:
     def _note(self, field: VisibleField) -> str:
         parts: list[str] = []
         if field.computed:
-            parts.append(f"Write it as {field.expr}.")
+            parts.append(f"Computed: {field.expr}.")
         if field.access == "masked":
             parts.append("Masked.")
         if field.description:
@@ -210,6 +214,4 @@ def _full(field: VisibleField, note: str) -> str:
 
 
 def _brief(field: VisibleField) -> str:
-    if field.computed:
-        return f" ({field.expr}) AS {field.name},"
     return f" {field.name} {field.data_type},"

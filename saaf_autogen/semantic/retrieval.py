@@ -1,37 +1,47 @@
-"""Which tables, columns and verified queries a question needs: BM25 and nearness, fused by ranks.
+"""Which tables, columns and verified queries a question needs.
 
-No vectors: filter by grants first (the view), then field-weighted BM25 (BM25F, Robertson and
-Zaragoza 2009) over tables and over columns, and the tables of the nearest verified queries, under
-reciprocal rank fusion (Cormack, Clarke and Büttcher 2009), then foreign-key neighbours.
+Grants first: an index is made of one caller's view. Then field-weighted BM25, vectors of tables
+and of columns, and the tables of the nearest verified queries are added up by how far each score
+stands out (standard deviations over the tables), and a table is held up by the best of those that
+it joins: what a question needs is connected. Measured in ``benchmarks/linking``.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
+from saaf_autogen.semantic.bm25 import Bm25
 from saaf_autogen.semantic.questions import (
     Question,
     QuestionReader,
     similarity,
     word_weights,
 )
+from saaf_autogen.semantic.texts import field_fields, table_fields
+from saaf_autogen.semantic.vectors import Nearness, ViewVectors
 from saaf_autogen.semantic.view import SemanticView
-from saaf_autogen.semantic.visible import VisibleField, VisibleQuery, VisibleTable
-from saaf_autogen.semantic.words import STOP_WORDS, tokens
+from saaf_autogen.semantic.visible import VisibleQuery, VisibleRelationship, VisibleTable
+from saaf_autogen.semantic.words import content_stems
 
-__all__ = ["Bm25", "Retrieval", "RetrievalIndex", "ScoredQuery"]
+__all__ = ["Retrieval", "RetrievalIndex", "ScoredQuery"]
 
-_K1 = 1.2
-_B = 0.4
-_RRF = 60
-_NEAR = 0.35
-_TABLES = 5
+TABLES = 10
+_NEIGHBOUR = 0.4
+_QUERY = 5.0
+# Cosines of unrelated sentences reach this.
+_NEAR = 0.3
+_NEAR_COLUMN = 0.35
+_COMPARED = 32
+# Vectors alone never make a verified query look like the very question.
+_MOST_BY_VECTOR = 0.55
 _LONGEST_QUESTION = 2_000
-TableKey = tuple[str, str]
 ColumnKey = tuple[str, str, str]
+Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -47,168 +57,200 @@ class ScoredQuery:
 class Retrieval:
     """What a question needs, best first.
 
-    ``columns`` are the scores of (warehouse, table, column); absent means 0.
+    Attributes:
+        question: as it was read.
+        tables: at most ten, of one warehouse.
+        columns: scores of their columns by (warehouse, table, column); absent means 0.
+        queries: the nearest verified queries.
+        joins: relationships among the tables.
+        vectors: whether vectors had a say.
     """
 
     question: Question
     tables: tuple[VisibleTable, ...]
     columns: Mapping[ColumnKey, float]
     queries: tuple[ScoredQuery, ...]
-
-
-class Bm25:
-    """Field-weighted BM25 over documents of (weight, text) fields."""
-
-    def __init__(self, documents: Sequence[Iterable[tuple[float, str]]]) -> None:
-        self._terms: list[dict[str, float]] = []
-        for document in documents:
-            terms: defaultdict[str, float] = defaultdict(float)
-            for weight, text in document:
-                for word in _terms(text):
-                    terms[word] += weight
-            self._terms.append(dict(terms))
-        self._lengths = [sum(terms.values()) for terms in self._terms]
-        self._mean = (sum(self._lengths) / len(self._lengths) if self._lengths else 0.0) or 1.0
-        self._counts = Counter(word for terms in self._terms for word in terms)
-
-    def scores(self, words: Iterable[str]) -> list[float]:
-        """The score of each document for the stems of a question."""
-        size = len(self._terms)
-        result = [0.0] * size
-        for word in set(words):
-            count = self._counts.get(word, 0)
-            if not count:
-                continue
-            weight = math.log(1 + (size - count + 0.5) / (count + 0.5))
-            for index, terms in enumerate(self._terms):
-                frequency = terms.get(word, 0.0)
-                if frequency:
-                    norm = _K1 * (1 - _B + _B * self._lengths[index] / self._mean)
-                    result[index] += weight * frequency * (_K1 + 1) / (frequency + norm)
-        return result
+    joins: tuple[VisibleRelationship, ...] = ()
+    vectors: bool = False
 
 
 class RetrievalIndex:
-    """The search index of one view. Building it for a few hundred tables takes milliseconds."""
+    """The search index of one view: full text at once, vectors when they are given.
 
-    def __init__(self, view: SemanticView) -> None:
+    Attributes:
+        view: what it is of.
+        vectors: of the same view, or None.
+    """
+
+    def __init__(self, view: SemanticView, vectors: ViewVectors | None = None) -> None:
         self.view = view
+        self.vectors = vectors
         self._reader = QuestionReader(view)
-        self._queries = [(query, self._reader.read_query(query)) for query in view.queries]
-        self._weights = word_weights(item for _, items in self._queries for item in items)
-        self._tables = Bm25([list(_table_text(table)) for table in view.tables])
-        self._fields = [(table, field) for table in view.tables for field in table.fields]
-        self._columns = Bm25([list(_field_text(field)) for _, field in self._fields])
+        self._read_queries()
+        self._tables = Bm25([list(table_fields(table)) for table in view.tables])
+        fields = [field for table in view.tables for field in table.fields]
+        self._columns = Bm25([list(field_fields(field)) for field in fields])
+        counts = [len(table.fields) for table in view.tables]
+        self._first_column = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+        self._places = {
+            (table.warehouse, table.name): place for place, table in enumerate(view.tables)
+        }
+        self._join_tables()
 
-    def search(self, question: str, warehouse: str | None = None) -> Retrieval:
+    def search(
+        self, question: str, warehouse: str | None = None, vector: Scores | None = None
+    ) -> Retrieval:
         """Rank tables, columns and verified queries for a question.
 
         Args:
             question: the user's words; the first 2,000 characters count.
             warehouse: only this warehouse; None ranks over all and keeps to the best table's.
+            vector: of the question, (dimension,); counts where the index has vectors.
         """
         question = question[:_LONGEST_QUESTION]
         asked = self._reader.read(question)
-        terms = list(_terms(question))
-        columns = self._column_scores(asked, terms)
-        queries = self._near(asked, warehouse)
-        ranked = self._rank(terms, columns, queries, warehouse)
-        if warehouse is None and ranked:
-            warehouse = ranked[0].warehouse
-            ranked = [table for table in ranked if table.warehouse == warehouse]
-            queries = [item for item in queries if item.query.warehouse == warehouse]
-        return Retrieval(asked, tuple(self._neighbours(ranked[:_TABLES])), columns, tuple(queries))
+        terms = list(content_stems(question))
+        near = self.vectors.near(vector) if self.vectors and vector is not None else None
+        by_text = self._columns.scores(terms)
+        total = self._total(terms, by_text, near)
+        order = [
+            int(place)
+            for place in np.argsort(-total, kind="stable")
+            if warehouse in (None, self.view.tables[place].warehouse)
+        ]
+        if warehouse is None and order:
+            warehouse = self.view.tables[order[0]].warehouse
+            order = [place for place in order if self.view.tables[place].warehouse == warehouse]
+        chosen = order[:TABLES]
+        return Retrieval(
+            asked,
+            tuple(self.view.tables[place] for place in chosen),
+            self._column_scores(asked, chosen, by_text, near),
+            tuple(self._nearest(asked, terms, near, warehouse)),
+            tuple(self._joins_among(chosen)),
+            near is not None,
+        )
 
-    def _near(self, asked: Question, warehouse: str | None) -> list[ScoredQuery]:
-        found: list[ScoredQuery] = []
-        for query, known in self._queries:
-            if warehouse in (None, query.warehouse):
-                scores = [similarity(asked, wording, self._weights) for wording in known]
-                best = max(range(len(known)), key=scores.__getitem__)
-                found.append(ScoredQuery(query, scores[best], known[best]))
-        return sorted(found, key=lambda item: -item.score)
+    def _read_queries(self) -> None:
+        self._wordings: list[tuple[int, Question]] = []
+        texts: list[str] = []
+        for index, query in enumerate(self.view.queries):
+            texts += [query.question, *query.questions]
+            self._wordings += [(index, read) for read in self._reader.read_query(query)]
+        self._weights = word_weights(wording for _, wording in self._wordings)
+        self._by_words = Bm25([[(1.0, text)] for text in texts])
 
-    def _column_scores(self, asked: Question, terms: list[str]) -> dict[ColumnKey, float]:
-        named = Counter(kind.removeprefix("column:") for slot in asked.slots for kind in slot.kinds)
-        scores: dict[ColumnKey, float] = {}
-        for (table, field), score in zip(self._fields, self._columns.scores(terms), strict=True):
-            # A value of the column in the question says more than its name.
-            total = score + 5.0 * named[f"{table.name}.{field.name}"]
-            if total > 0:
-                scores[table.warehouse, table.name, field.name] = total
+    def _join_tables(self) -> None:
+        """Pairs of wordings and tables that their queries read, and pairs of tables that join."""
+        read = [
+            (row, place)
+            for row, (index, _) in enumerate(self._wordings)
+            for name in self.view.queries[index].tables
+            if (place := self._places.get((self.view.queries[index].warehouse, name))) is not None
+        ]
+        self._reads = np.array(read, np.intp).reshape(-1, 2)
+        self._relationships: defaultdict[int, list[tuple[int, VisibleRelationship]]]
+        self._relationships = defaultdict(list)
+        pairs: set[tuple[int, int]] = set()
+        for item in self.view.relationships:
+            left = self._places.get((item.warehouse, item.left))
+            right = self._places.get((item.warehouse, item.right))
+            if left is not None and right is not None:
+                self._relationships[left].append((right, item))
+                if left != right:
+                    pairs |= {(left, right), (right, left)}
+        self._joined = np.array(sorted(pairs), np.intp).reshape(-1, 2)
+
+    def _total(self, terms: Sequence[str], columns: Scores, near: Nearness | None) -> Scores:
+        """The score of each table."""
+        total = _standing_out(self._tables.scores(terms))
+        if near is None:
+            total = total + _standing_out(self._best_by_table(columns))
+        else:
+            own, within = near.tables
+            total = total + _standing_out(near.best_columns)
+            total = total + 0.5 * (_standing_out(own) + _standing_out(within))
+        total = total + _QUERY * self._by_queries(terms, near)
+        support = np.zeros_like(total)
+        tables, others = self._joined.T
+        np.maximum.at(support, tables, total[others])
+        return total + _NEIGHBOUR * support
+
+    def _best_by_table(self, columns: Scores) -> Scores:
+        best = np.zeros(len(self.view.tables), np.float32)
+        owners = np.repeat(np.arange(len(best)), np.diff(self._first_column))
+        np.maximum.at(best, owners, columns)
+        return best
+
+    def _by_queries(self, terms: Sequence[str], near: Nearness | None) -> Scores:
+        """By table, how near the nearest verified query is that reads it: words and meaning."""
+        wordings, tables = self._reads.T
+        result = np.zeros(len(self.view.tables), np.float32)
+        for scores in self._wording_scores(terms, near):
+            best = np.zeros_like(result)
+            np.maximum.at(best, tables, scores[wordings])
+            result += best
+        return result
+
+    def _wording_scores(self, terms: Sequence[str], near: Nearness | None) -> list[Scores]:
+        """Shares of the question's words that each wording has, and nearness above chance."""
+        scores = [self._by_words.scores(terms) / max(self._by_words.best(terms), 1e-9)]
+        if near is not None:
+            scores.append(np.maximum(near.wordings - _NEAR, 0) / (1 - _NEAR))
         return scores
 
-    def _rank(
+    def _nearest(
         self,
-        terms: list[str],
-        columns: Mapping[ColumnKey, float],
-        queries: Sequence[ScoredQuery],
+        asked: Question,
+        terms: Sequence[str],
+        near: Nearness | None,
         warehouse: str | None,
-    ) -> list[VisibleTable]:
-        whole = dict(zip(map(_key, self.view.tables), self._tables.scores(terms), strict=True))
-        best: dict[TableKey, float] = {}
-        for (where, table, _), score in columns.items():
-            best[where, table] = max(best.get((where, table), 0.0), score)
-        near: dict[TableKey, float] = {}
-        for item in queries[:5]:
-            for name in item.query.tables if item.score >= _NEAR else ():
-                key = (item.query.warehouse, name)
-                near[key] = max(near.get(key, 0.0), item.score)
-        fused: defaultdict[TableKey, float] = defaultdict(float)
-        for scores in (whole, best, near):
-            ordered = sorted((key for key in scores if scores[key] > 0), key=lambda k: -scores[k])
-            for rank, key in enumerate(ordered, 1):
-                fused[key] += 1 / (_RRF + rank)
-        tables = [table for table in self.view.tables if warehouse in (None, table.warehouse)]
-        found = [table for table in tables if fused[_key(table)] > 0]
-        return sorted(found, key=lambda table: -fused[_key(table)]) or tables[:_TABLES]
+    ) -> list[ScoredQuery]:
+        """Verified queries of the warehouse; of many, those that words or vectors favour."""
+        scores = self._wording_scores(terms, near)
+        rows: Iterable[int] = range(len(self._wordings))
+        if len(self._wordings) > 2 * _COMPARED:
+            rows = np.argsort(-sum(scores, np.zeros_like(scores[0])), kind="stable")[:_COMPARED]
+        best: dict[int, ScoredQuery] = {}
+        for row in sorted(int(row) for row in rows):
+            index, wording = self._wordings[row]
+            query = self.view.queries[index]
+            if warehouse in (None, query.warehouse):
+                score = similarity(asked, wording, self._weights)
+                if near is not None:
+                    score = max(score, _MOST_BY_VECTOR * float(scores[1][row]))
+                if index not in best or score > best[index].score:
+                    best[index] = ScoredQuery(query, score, wording)
+        return sorted(best.values(), key=lambda item: -item.score)
 
-    def _neighbours(self, tables: list[VisibleTable]) -> list[VisibleTable]:
-        names: dict[TableKey, None] = dict.fromkeys(map(_key, tables))
-        for item in self.view.relationships:
-            ends = [(item.warehouse, item.left), (item.warehouse, item.right)]
-            # Only towards the referenced side: facts that point here are no part of the question.
-            if ends[0] in names:
-                names.setdefault(ends[1])
-        by_key = {_key(table): table for table in self.view.tables}
-        return [by_key[key] for key in names if key in by_key]
+    def _column_scores(
+        self, asked: Question, places: Sequence[int], by_text: Scores, near: Nearness | None
+    ) -> dict[ColumnKey, float]:
+        named = Counter(kind.removeprefix("column:") for slot in asked.slots for kind in slot.kinds)
+        scores: dict[ColumnKey, float] = {}
+        for place in places:
+            table, first = self.view.tables[place], int(self._first_column[place])
+            for offset, field in enumerate(table.fields):
+                # A value of the column in the question says more than its name.
+                score = float(by_text[first + offset]) + 5.0 * named[f"{table.name}.{field.name}"]
+                if near is not None:
+                    score += 10.0 * max(0.0, float(near.columns[first + offset]) - _NEAR_COLUMN)
+                if score > 0:
+                    scores[table.warehouse, table.name, field.name] = score
+        return scores
 
-
-def _key(table: VisibleTable) -> TableKey:
-    return table.warehouse, table.name
-
-
-def _terms(text: str) -> Iterable[str]:
-    for token in tokens(text):
-        if token.text.casefold() not in STOP_WORDS:
-            yield token.stem
-
-
-def _field_text(field: VisibleField) -> Iterable[tuple[float, str]]:
-    yield 4.0, field.name
-    if field.label != field.name:
-        yield 4.0, field.label
-    for synonym in field.synonyms:
-        yield 3.0, synonym
-    for value, words in field.values.items():
-        yield 1.0, " ".join((value, *words))
-    for value in field.sample_values:
-        yield 1.0, str(value)
-    yield 0.4, field.description or ""
+    def _joins_among(self, places: Sequence[int]) -> Iterable[VisibleRelationship]:
+        chosen = set(places)
+        for place in places:
+            for other, item in self._relationships.get(place, ()):
+                if other in chosen:
+                    yield item
 
 
-def _table_text(table: VisibleTable) -> Iterable[tuple[float, str]]:
-    yield 4.0, table.name
-    if table.base_table != table.name:
-        yield 4.0, table.base_table
-    for synonym in table.synonyms:
-        yield 3.0, synonym
-    yield 0.4, table.description or ""
-    for field in table.fields:
-        for weight, text in _field_text(field):
-            yield weight / 2, text
-    for named in (*table.filters, *table.metrics):
-        yield 1.5, named.name
-        for synonym in named.synonyms:
-            yield 1.0, synonym
-        yield 0.2, named.description or ""
+def _standing_out(scores: Scores) -> Scores:
+    """Standard deviations above the mean; nothing stands out where all are alike."""
+    spread = float(scores.std()) if len(scores) else 0.0
+    if spread < 1e-9:
+        return np.zeros_like(scores)
+    result: Scores = (scores - scores.mean()) / np.float32(spread)
+    return result

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from saaf_autogen.auth.access import ColumnAccess, TableAccess
+from saaf_autogen.auth.access import TableAccess
 from saaf_autogen.semantic.catalog import (
     CatalogField,
     CatalogNamed,
@@ -15,14 +14,26 @@ from saaf_autogen.semantic.catalog import (
     CatalogTable,
     SemanticCatalog,
 )
-from saaf_autogen.semantic.model import Parameter
+from saaf_autogen.semantic.model import Metric, Parameter
+from saaf_autogen.semantic.naming import definitions_of, keys_of, metric_definition
+from saaf_autogen.semantic.scope import (
+    Scope,
+    described,
+    is_private,
+    is_shown,
+    is_value_shown,
+    label_of,
+    limits_of,
+    names_of,
+    samples_of,
+    scope_of,
+    values_of,
+)
 from saaf_autogen.semantic.sql import ColumnUse, SqlUse, read_expression
 from saaf_autogen.semantic.visibility import (
     Hidden,
     TextGuard,
-    columns_of,
     is_filtered,
-    shows_value,
 )
 from saaf_autogen.semantic.visible import (
     VisibleField,
@@ -32,6 +43,7 @@ from saaf_autogen.semantic.visible import (
     VisibleTable,
     plain,
 )
+from saaf_autogen.semantic.vocabulary import LogicalTable, Relation, Vocabulary
 
 __all__ = ["Selection"]
 
@@ -43,35 +55,18 @@ _TYPES = (
 )
 
 
-@dataclass
-class _Scope:
-    """One table as the caller sees it: folded names, and access by physical column."""
-
-    table: CatalogTable
-    access: TableAccess
-    columns: dict[str, ColumnAccess] = field(default_factory=dict)
-    shown: set[str] = field(default_factory=set)
-    tested: frozenset[str] = frozenset()
-
-    def tests(self, column: ColumnAccess) -> bool:
-        return column.name.casefold() in self.tested
-
-    def shows(self, column: ColumnAccess, value: Any) -> bool:
-        return shows_value(self.access, column, value)
-
-
 class Selection:
     """The visible parts of a catalog under one caller's access."""
 
     def __init__(self, catalog: SemanticCatalog, access: Mapping[str, TableAccess]) -> None:
         self._catalog = catalog
-        self._scopes: dict[tuple[str, str], _Scope] = {}
+        self._scopes: dict[tuple[str, str], Scope] = {}
         names: dict[str, Hidden] = {}
         for table in catalog.tables:
-            scope = _scope(table, access.get(table.resource))
+            scope = scope_of(table, access.get(table.resource))
             if scope is not None:
                 self._scopes[_key(table)] = scope
-            names[_text_key(table)] = _names(table, scope)
+            names[_text_key(table)] = names_of(table, scope)
         words, codes = self._hidden_values()
         self._guard = TextGuard(names, words, codes)
 
@@ -86,6 +81,30 @@ class Selection:
     def model_metrics(self) -> tuple[VisibleNamed, ...]:
         """The metrics of whole models that build on visible ones only."""
         return tuple(self._model_metrics())
+
+    def vocabulary(self, warehouse: str) -> Vocabulary:
+        """The names that SQL on a warehouse may use."""
+        scopes = [item for item in self._scopes.values() if item.table.warehouse == warehouse]
+        prefix = f"wh://{warehouse}/"
+        return Vocabulary(
+            tables=tuple(
+                LogicalTable(
+                    scope.table.spec.name,
+                    scope.table.resource.removeprefix(prefix),
+                    tuple(definitions_of(scope.table, self._usable(scope))),
+                    tuple(keys_of(scope.table, scope.columns, self._catalog.relationships)),
+                )
+                for scope in scopes
+            ),
+            metrics=tuple(
+                metric_definition(metric) for metric, of in self._whole_metrics() if of == warehouse
+            ),
+            relations=tuple(
+                Relation(item.name, item.left, item.right, item.pairs)
+                for item in self._relationships()
+                if item.warehouse == warehouse
+            ),
+        )
 
     def queries(self) -> tuple[VisibleQuery, ...]:
         """The verified queries that touch nothing hidden."""
@@ -127,13 +146,12 @@ class Selection:
                         codes.add(value)
         return words - visible, codes - visible
 
-    def _table(self, scope: _Scope) -> VisibleTable:
+    def _table(self, scope: Scope) -> VisibleTable:
         table, spec, key = scope.table, scope.table.spec, _text_key(scope.table)
         base = spec.base_table
         primary = spec.primary_key.columns if spec.primary_key else ()
         keys = [table.field(name) for name in primary]
-        whole = all(item is not None and _is_shown(item, scope) for item in keys)
-        limits = spec.saaf.limits.model_dump(exclude_none=True)
+        whole = all(item is not None and is_shown(item, scope) for item in keys)
         filtered = any(is_filtered(scope.access, column) for column in scope.columns.values())
         return VisibleTable(
             name=spec.name,
@@ -152,17 +170,43 @@ class Selection:
             hints=tuple(
                 hint for hint in spec.saaf.hints if self._guard.allows(hint, key, values=True)
             ),
-            limits=limits,
+            limits=limits_of(scope),
             rows="some" if filtered else "all",
             fields=tuple(self._fields(scope)),
             filters=tuple(self._named(scope, table.filters)),
             metrics=tuple(self._named(scope, table.metrics)),
         )
 
-    def _fields(self, scope: _Scope) -> Iterator[VisibleField]:
+    def _usable(self, scope: Scope) -> set[str]:
+        """Names of definitions of a table all of whose parts the caller may see."""
+        usable: set[str] = set()
+        table = scope.table
+        items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
+        waiting = [item for item in items if self._literals(item.use, [scope])]
+        before = -1
+        while before != len(usable):
+            before = len(usable)
+            for item in waiting:
+                if all(self._sees(column, scope, usable) for column in item.use.columns):
+                    usable.add(item.spec.name.casefold())
+        return usable
+
+    def _sees(self, column: ColumnUse, scope: Scope, usable: set[str]) -> bool:
+        own = {"", scope.table.spec.name.casefold(), scope.table.spec.base_table.table.casefold()}
+        if column.qualifier in own:
+            return column.name in scope.columns or column.name in usable
+        other = self._scopes.get((scope.table.warehouse, column.qualifier))
+        return other is not None and column.name in other.shown
+
+    def _fields(self, scope: Scope) -> Iterator[VisibleField]:
         key = _text_key(scope.table)
+        usable = self._usable(scope)
         for item in scope.table.fields:
-            if not _is_shown(item, scope) or not self._literals(item.use, [scope]):
+            if not is_shown(item, scope) or not self._literals(item.use, [scope]):
+                continue
+            if item.use.column is None and (
+                item.spec.name.casefold() not in usable or is_private(item)
+            ):
                 continue
             column = scope.columns.get((item.use.column or "").casefold())
             spec = item.spec
@@ -172,21 +216,22 @@ class Selection:
                 kind=item.kind,
                 data_type=spec.data_type,
                 expr=spec.expr,
-                access=column.label if column else _label(item, scope),
+                access=column.label if column else label_of(item, scope),
                 description=self._guard.sentences(spec.description, key),
                 synonyms=self._guard.words(spec.synonyms, key),
-                sample_values=tuple(_samples(item, scope)),
-                values=_values(item, scope),
+                sample_values=tuple(samples_of(item, scope)),
+                values=values_of(item, scope),
                 is_enum=spec.is_enum,
                 unique=spec.unique,
                 tags=spec.saaf.tags,
                 computed=column is None,
             )
 
-    def _named(self, scope: _Scope, items: Iterable[CatalogNamed]) -> Iterator[VisibleNamed]:
+    def _named(self, scope: Scope, items: Iterable[CatalogNamed]) -> Iterator[VisibleNamed]:
         key = _text_key(scope.table)
+        usable = self._usable(scope)
         for item in items:
-            if item.spec.name.casefold() in scope.shown and self._literals(item.use, [scope]):
+            if item.spec.name.casefold() in usable and not is_private(item):
                 yield VisibleNamed(
                     name=item.spec.name,
                     expr=item.spec.expr,
@@ -197,25 +242,34 @@ class Selection:
                 )
 
     def _model_metrics(self) -> Iterator[VisibleNamed]:
+        for metric, warehouse in self._whole_metrics():
+            if metric.access_modifier == "public_access":
+                yield VisibleNamed(
+                    metric.name,
+                    metric.expr,
+                    warehouse,
+                    None,
+                    self._guard.sentences(metric.description),
+                    self._guard.words(metric.synonyms),
+                )
+
+    def _whole_metrics(self) -> Iterator[tuple[Metric, str]]:
+        """Metrics of whole models of which the caller may see every part, with the warehouse."""
         for model, warehouse, dialect in self._catalog.models:
             for metric in model.metrics:
-                columns = read_expression(metric.expr, dialect).columns
-                scopes = {
+                use = read_expression(metric.expr, dialect)
+                found = {
                     name: self._scopes.get((warehouse, name))
-                    for name in {column.qualifier for column in columns}
+                    for name in {column.qualifier for column in use.columns}
                 }
-                if columns and all(
-                    (scope := scopes[column.qualifier]) is not None and column.name in scope.shown
-                    for column in columns
-                ):
-                    yield VisibleNamed(
-                        metric.name,
-                        metric.expr,
-                        warehouse,
-                        None,
-                        self._guard.sentences(metric.description),
-                        self._guard.words(metric.synonyms),
-                    )
+                scopes = [scope for scope in found.values() if scope is not None]
+                known = len(scopes) == len(found) and all(
+                    (scope := found[column.qualifier]) is not None
+                    and (column.name in scope.columns or column.name in self._usable(scope))
+                    for column in use.columns
+                )
+                if scopes and known and self._literals(use, scopes):
+                    yield metric, warehouse
 
     def _relationships(self) -> Iterator[VisibleRelationship]:
         for item in self._catalog.relationships:
@@ -225,7 +279,7 @@ class Selection:
             pairs: list[tuple[str, str]] = []
             for pair in item.spec.relationship_columns:
                 one, two = item.left.field(pair.left_column), item.right.field(pair.right_column)
-                if one and two and _is_shown(one, left) and _is_shown(two, right):
+                if one and two and is_shown(one, left) and is_shown(two, right):
                     pairs.append((one.sql_name, two.sql_name))
             if len(pairs) == len(item.spec.relationship_columns):
                 yield VisibleRelationship(
@@ -273,7 +327,7 @@ class Selection:
             onboarding=item.spec.use_as_onboarding_question,
         )
 
-    def _columns(self, item: CatalogQuery, scopes: list[_Scope]) -> bool:
+    def _columns(self, item: CatalogQuery, scopes: list[Scope]) -> bool:
         """Whether the SQL names no hidden column, not even as an alias or within a string."""
         if any(self._guard.hides_name(name) for name in item.use.names):
             return False
@@ -282,12 +336,12 @@ class Selection:
             use
             for use in (*item.use.columns, *loose)
             for scope in _owners(use, item.use, scopes)
-            if use.name in _described(scope.table) - set(scope.columns)
+            if use.name in described(scope.table) - set(scope.columns)
         ]
-        whole = all(_described(scope.table) <= set(scope.columns) for scope in scopes)
+        whole = all(described(scope.table) <= set(scope.columns) for scope in scopes)
         return not hidden and (whole or not item.use.natural)
 
-    def _literals(self, use: SqlUse, scopes: list[_Scope]) -> bool:
+    def _literals(self, use: SqlUse, scopes: list[Scope]) -> bool:
         """Whether no constant of the SQL is a value that a row predicate excludes."""
         return all(
             scope.shows(column, literal.value)
@@ -314,19 +368,19 @@ class Selection:
         table, name = self._target(item, spec)
         scope = self._scopes.get((item.warehouse, table))
         target = scope.table.field(name) if scope else None
-        if scope is None or target is None or not _is_shown(target, scope):
+        if scope is None or target is None or not is_shown(target, scope):
             return None
         shown["type"] = spec.type or _type(target.spec.data_type)
         column = scope.columns.get((target.use.column or "").casefold())
-        values = {value: list(words) for value, words in _values(target, scope).items()}
+        values = {value: list(words) for value, words in values_of(target, scope).items()}
         if target.spec.is_enum:
-            for value in _samples(target, scope):
+            for value in samples_of(target, scope):
                 values.setdefault(str(value), [])
         if spec.values is not None:
             values = {
                 value: list(words)
                 for value, words in spec.values.items()
-                if column is None or _is_value_shown(value, column, scope)
+                if column is None or is_value_shown(value, column, scope)
             }
         shown["values"] = values or None
         if column is not None and (column.label == "masked" or is_filtered(scope.access, column)):
@@ -354,104 +408,12 @@ def _text_key(table: CatalogTable) -> str:
     return f"{table.warehouse}/{table.spec.name.casefold()}"
 
 
-def _scope(table: CatalogTable, access: TableAccess | None) -> _Scope | None:
-    if access is None:
-        return None
-    granted = {name.casefold(): column for name, column in access.columns.items()}
-    described = _described(table)
-    columns = {name: column for name, column in granted.items() if name in described}
-    if not columns:
-        return None
-    tests = [access.rows, *(case.when for item in columns.values() for case in item.cases)]
-    scope = _Scope(table, access, columns, set(columns))
-    scope.tested = frozenset().union(*(columns_of(test) for test in tests))
-    # Fields and metrics may build on each other: add until nothing more becomes visible.
-    items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
-    before = -1
-    while before != len(scope.shown):
-        before = len(scope.shown)
-        for item in items:
-            if {column.name for column in item.use.columns} <= scope.shown:
-                scope.shown.add(item.spec.name.casefold())
-    return scope
-
-
-def _names(table: CatalogTable, scope: _Scope | None) -> Hidden:
-    """The names of a table, split by whether the caller may know them."""
-    base = table.spec.base_table
-    names = Hidden(frozenset({table.spec.name.casefold(), base.table.casefold()}))
-    names.granted = scope is not None
-    names.shown = set(scope.shown) if scope else set()
-    everything: set[str] = set()
-    items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
-    for item in items:
-        own = {item.spec.name.casefold(), *(column.name for column in item.use.columns)}
-        everything |= own
-        shown = item.spec.name.casefold() in names.shown
-        for word in item.spec.synonyms:
-            if " " in word.strip():
-                (names.said if shown else names.phrases).add(word.casefold())
-    names.hidden = everything - names.shown
-    if scope is None:
-        names.phrases |= {word.casefold() for word in table.spec.synonyms if " " in word}
-    return names
-
-
-def _described(table: CatalogTable) -> set[str]:
-    return {item.use.column.casefold() for item in table.fields if item.use.column is not None}
-
-
-def _owners(use: ColumnUse, sql: SqlUse, scopes: list[_Scope]) -> list[_Scope]:
+def _owners(use: ColumnUse, sql: SqlUse, scopes: list[Scope]) -> list[Scope]:
     """The tables that a column reference may mean; all of them where that is not certain."""
     tables = use.sources or (sql.aliases.get(use.qualifier) if use.qualifier else None)
     if not tables:
         return scopes
     return [scope for scope in scopes if any(scope.table.is_named(table) for table in tables)]
-
-
-def _is_shown(item: CatalogField, scope: _Scope) -> bool:
-    if item.use.column is not None:
-        return item.use.column.casefold() in scope.columns
-    return item.spec.name.casefold() in scope.shown
-
-
-def _label(item: CatalogField, scope: _Scope) -> Any:
-    """The access of a computed field: full where all its columns are."""
-    used = [scope.columns.get(column.name) for column in item.use.columns]
-    masked = any(column is not None and column.label == "masked" for column in used)
-    return "masked" if masked else "full"
-
-
-def _is_value_shown(value: Any, column: ColumnAccess, scope: _Scope) -> bool:
-    if column.label == "masked":
-        return False
-    return not scope.tests(column) or scope.shows(column, value)
-
-
-def _samples(item: CatalogField, scope: _Scope) -> Iterator[Any]:
-    """Sample values that this caller may see: of the rows that exist for them."""
-    column = scope.columns.get((item.use.column or "").casefold())
-    if column is None:
-        filtered = any(is_filtered(scope.access, used) for used in scope.columns.values())
-        if filtered or _label(item, scope) == "masked":
-            return
-        yield from map(plain, item.spec.sample_values)
-        return
-    for value in item.spec.sample_values:
-        if not _is_value_shown(value, column, scope):
-            continue
-        if scope.tests(column) or item.spec.is_enum or not is_filtered(scope.access, column):
-            yield plain(value)
-
-
-def _values(item: CatalogField, scope: _Scope) -> dict[str, tuple[str, ...]]:
-    """Words for values, of the values that this caller may see."""
-    column = scope.columns.get((item.use.column or "").casefold())
-    return {
-        value: words
-        for value, words in item.spec.saaf.value_synonyms.items()
-        if column is None or _is_value_shown(value, column, scope)
-    }
 
 
 def _type(data_type: str) -> str:

@@ -20,6 +20,7 @@ from saaf_autogen.semantic.visible import (
     VisibleRelationship,
     VisibleTable,
 )
+from saaf_autogen.semantic.vocabulary import Vocabulary
 
 __all__ = ["SemanticView"]
 
@@ -45,11 +46,16 @@ class SemanticView:
         self.metrics: tuple[VisibleNamed, ...] = selection.model_metrics()
         self.queries: tuple[VisibleQuery, ...] = selection.queries()
         self.instructions: tuple[tuple[str, str], ...] = selection.instructions()
+        self._vocabularies = {name: selection.vocabulary(name) for name in self.warehouses}
 
     @property
     def warehouses(self) -> tuple[str, ...]:
         """Names of the warehouses with a visible table."""
         return tuple(dict.fromkeys(table.warehouse for table in self.tables))
+
+    def vocabulary(self, warehouse: str) -> Vocabulary:
+        """The names of the semantic layer that SQL on a warehouse may use."""
+        return self._vocabularies.get(warehouse, Vocabulary())
 
     @cached_property
     def fingerprint(self) -> str:

@@ -97,7 +97,7 @@ class VisibleTable:
     tags: tuple[str, ...]
     owner: str | None
     hints: tuple[str, ...]
-    limits: Mapping[str, int | float]
+    limits: Mapping[str, Any]
     rows: Literal["all", "some"]
     fields: tuple[VisibleField, ...]
     filters: tuple[VisibleNamed, ...]

@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Generic, TypeVar
 
-__all__ = ["GENERAL_PHRASES", "STOP_WORDS", "Phrases", "Token", "split_words", "stem", "tokens"]
+__all__ = [
+    "GENERAL_PHRASES",
+    "STOP_WORDS",
+    "Phrases",
+    "Token",
+    "content_stems",
+    "split_words",
+    "stem",
+    "stems",
+    "tokens",
+]
 
 Meaning = TypeVar("Meaning")
 _TOKEN = re.compile(r"\w+(?:['’]\w+)?")
@@ -68,6 +79,7 @@ class Token:
     end: int
 
 
+@lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """A crude English stem: enough for departed, departing, departures and departure to meet."""
     word = word.casefold()
@@ -104,6 +116,18 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
+@lru_cache(maxsize=50_000)
+def stems(text: str) -> tuple[str, ...]:
+    """The stems of a name or phrase in order; the same ones are asked for again and again."""
+    return tuple(token.stem for token in tokens(text))
+
+
+@lru_cache(maxsize=50_000)
+def content_stems(text: str) -> tuple[str, ...]:
+    """The stems of a text but for those of stop words."""
+    return tuple(t.stem for t in tokens(text) if t.text.casefold() not in STOP_WORDS)
+
+
 def split_words(name: str) -> list[str]:
     """The words of a name."""
     parts = (piece for part in name.split("_") for piece in _CAMEL.split(part))
@@ -118,14 +142,14 @@ class Phrases(Generic[Meaning]):
 
     def add(self, phrase: str, meaning: Meaning) -> None:
         """Know a phrase; it may have several meanings."""
-        stems = tuple(token.stem for token in tokens(phrase))
-        if stems:
-            self._by_first.setdefault(stems[0], []).append((stems, meaning))
+        found = stems(phrase)
+        if found:
+            self._by_first.setdefault(found[0], []).append((found, meaning))
 
     def find(self, words: list[Token]) -> Iterator[tuple[int, int, Meaning]]:
         """Every occurrence as (first word, word after the last, meaning)."""
-        stems = [word.stem for word in words]
-        for start, first in enumerate(stems):
+        asked = tuple(word.stem for word in words)
+        for start, first in enumerate(asked):
             for phrase, meaning in self._by_first.get(first, ()):
-                if tuple(stems[start : start + len(phrase)]) == phrase:
+                if asked[start : start + len(phrase)] == phrase:
                     yield start, start + len(phrase), meaning

@@ -1,6 +1,7 @@
 """The deployment's files as data: YAML with line numbers, and the model of ``saaf.yaml``."""
 
 from saaf_autogen.settings.document import Document, parse_document, read_document
+from saaf_autogen.settings.embeddings import EmbeddingSettings
 from saaf_autogen.settings.model import (
     ClientSettings,
     ColumnRules,
@@ -26,6 +27,7 @@ __all__ = [
     "DenySettings",
     "Document",
     "EgressSettings",
+    "EmbeddingSettings",
     "GrantLimits",
     "GrantSettings",
     "LimitSettings",

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from saaf_autogen.settings.embeddings import EmbeddingSettings
+
 __all__ = [
     "ClientSettings",
     "ColumnRules",
@@ -140,9 +142,15 @@ class ColumnRules(_Strict):
 
 
 class GrantLimits(_Strict):
-    """Limits that a grant puts on each query."""
+    """Limits that a grant puts on each query.
+
+    ``required_filters`` are lists of columns; a query must narrow what it reads by one of each.
+    """
 
     rows: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+    bytes: int | None = Field(default=None, ge=1_000)
+    required_filters: list[Annotated[list[str], Field(min_length=1)]] = []
 
 
 Operand = str | int | float | bool
@@ -217,6 +225,7 @@ class Settings(_Strict):
     state: str = Field(default=".saaf", description="folder for keys, databases and secrets")
     clients: list[ClientSettings] = []
     models: dict[Name, ModelSettings] = {}
+    embeddings: EmbeddingSettings = EmbeddingSettings()
     warehouses: dict[Name, WarehouseSettings] = {}
     grants: list[GrantSettings] = []
     deny: list[DenySettings] = []

@@ -1,6 +1,6 @@
 """Guarded SQL: the guard, the warehouses, and queries that go through both."""
 
-from saaf_autogen.sql.duckdb_warehouse import DuckDBWarehouse
+from saaf_autogen.sql.duckdb import DuckDBWarehouse
 from saaf_autogen.sql.guard import Guard, PhysicalTable, Plan, VisibleTable
 from saaf_autogen.sql.query import GuardedWarehouse, QueryResult
 from saaf_autogen.sql.sample import build_nycflights13

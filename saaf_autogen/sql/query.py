@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saaf_autogen.auth.access import TableAccess
+from saaf_autogen.auth.access import TableAccess, least
+from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard import Guard, PhysicalTable, Plan, VisibleTable
 from saaf_autogen.sql.guard.plan import Scalar
-from saaf_autogen.sql.warehouse import Column, QueryLimits, Warehouse
+from saaf_autogen.sql.stream import ArrowStream
+from saaf_autogen.sql.warehouse import Column, Estimate, QueryLimits, Session, Warehouse
 
 __all__ = ["GuardedWarehouse", "QueryResult"]
 
@@ -74,6 +77,7 @@ class GuardedWarehouse:
         visible: Mapping[str, TableAccess],
         parameters: Mapping[str, Scalar] | None = None,
         max_rows: int | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> Plan:
         """What a query would read, without running it.
 
@@ -82,6 +86,7 @@ class GuardedWarehouse:
             visible: what the caller may read, by ``SCHEMA.TABLE``. Nothing else exists for them.
             parameters: values for the named parameters of ``sql``.
             max_rows: the most rows that the caller wants.
+            vocabulary: names of the semantic layer that ``sql`` may use.
 
         Raises:
             SqlRefused: the guard said no.
@@ -93,24 +98,41 @@ class GuardedWarehouse:
             visible={name: self._table(name, access) for name, access in visible.items()},
             parameters=parameters,
             max_rows=most if max_rows is None else max(0, min(most, max_rows)),
+            vocabulary=vocabulary,
         )
 
-    async def run(self, sql: str, plan: Plan, *, timeout_s: float | None = None) -> QueryResult:
+    async def run(
+        self,
+        sql: str,
+        plan: Plan,
+        *,
+        timeout_s: float | None = None,
+        session: Session | None = None,
+    ) -> QueryResult:
         """Run a plan made from ``sql``.
 
         Args:
             sql: the caller's SQL, for the result.
             plan: from ``plan``, for the same caller.
             timeout_s: seconds; never more than the deployment allows.
+            session: who asks, for row policies of the engine itself.
 
         Raises:
             SqlRefused, TimedOut, WarehouseFailed: see ``Warehouse.execute``.
         """
-        limits = self._limits
-        if timeout_s is not None:
-            limits = replace(limits, timeout_s=min(limits.timeout_s, timeout_s))
-        rows = await self._warehouse.execute(plan, limits=limits)
+        limits = self._bounded(plan, timeout_s)
+        rows = await self._warehouse.execute(plan, limits=limits, session=session)
         return QueryResult(rows.columns, rows.rows, rows.cut, sql, plan.tables)
+
+    def stream(
+        self, plan: Plan, *, timeout_s: float | None = None, session: Session | None = None
+    ) -> AbstractAsyncContextManager[ArrowStream]:
+        """Run a plan and read its result as Arrow; arguments and errors as of ``run``."""
+        return self._warehouse.stream(plan, limits=self._bounded(plan, timeout_s), session=session)
+
+    async def dry_run(self, plan: Plan, *, session: Session | None = None) -> Estimate:
+        """What the engine expects of a plan, for the host's own decisions."""
+        return await self._warehouse.dry_run(plan, session=session)
 
     async def query(
         self,
@@ -120,10 +142,27 @@ class GuardedWarehouse:
         parameters: Mapping[str, Scalar] | None = None,
         max_rows: int | None = None,
         timeout_s: float | None = None,
+        session: Session | None = None,
+        vocabulary: Vocabulary | None = None,
     ) -> QueryResult:
         """Plan and run; arguments and errors as of ``plan`` and ``run``."""
-        plan = self.plan(sql, visible=visible, parameters=parameters, max_rows=max_rows)
-        return await self.run(sql, plan, timeout_s=timeout_s)
+        plan = self.plan(
+            sql,
+            visible=visible,
+            parameters=parameters,
+            max_rows=max_rows,
+            vocabulary=vocabulary,
+        )
+        return await self.run(sql, plan, timeout_s=timeout_s, session=session)
+
+    def _bounded(self, plan: Plan, timeout_s: float | None) -> QueryLimits:
+        """The least of what the deployment, the plan's tables and the call allow."""
+        limits = self._limits
+        return replace(
+            limits,
+            timeout_s=least(limits.timeout_s, plan.timeout_s, timeout_s) or limits.timeout_s,
+            max_bytes=least(limits.max_bytes, plan.max_bytes) or limits.max_bytes,
+        )
 
     def _table(self, name: str, access: TableAccess) -> VisibleTable:
         physical = self._physical.get(name)

@@ -21,7 +21,7 @@ QUESTION = "How late did Delta depart on average?"
 def test_the_context_has_the_shape_that_callers_rely_on(everything: SemanticView) -> None:
     value = context(QUESTION, everything)
 
-    assert set(value) == {"warehouse", "dialect", "text", "tables", "verified_queries"}
+    assert set(value) == {"warehouse", "dialect", "text", "tables", "verified_queries", "retrieval"}
     assert (value["warehouse"], value["dialect"]) == ("nyc", "duckdb")
     assert value["tables"][0] == "flights"
     best = value["verified_queries"][0]
@@ -192,8 +192,8 @@ def test_a_named_warehouse_is_kept_to(two: SemanticView) -> None:
     assert value["verified_queries"][0]["unmatched"] == ["invoices"]
 
 
-def test_a_computed_field_is_shown_as_what_to_write(two: SemanticView) -> None:
-    assert "  twice NUMBER, -- Write it as 2 * id." in context("orders", two)["text"]
+def test_a_computed_field_is_shown_with_what_it_is(two: SemanticView) -> None:
+    assert "  twice NUMBER, -- Computed: 2 * id." in context("orders", two)["text"]
 
 
 def test_equal_views_share_one_index_and_old_ones_are_dropped(sample: SemanticCatalog) -> None:

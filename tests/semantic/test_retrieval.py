@@ -8,7 +8,8 @@ import pytest
 
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.questions import unmatched
-from saaf_autogen.semantic.retrieval import Bm25, RetrievalIndex
+from saaf_autogen.semantic.bm25 import Bm25
+from saaf_autogen.semantic.retrieval import RetrievalIndex
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.semantic.words import stem
 from tests.semantic.conftest import make_access
@@ -296,7 +297,7 @@ def test_bm25_prefers_the_heavier_field_and_the_rarer_word() -> None:
 
     assert wind[0] > wind[1] > 0
     assert speed[1] > speed[0] > 0
-    assert index.scores(["unknown"]) == [0.0, 0.0]
+    assert list(index.scores(["unknown"])) == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(

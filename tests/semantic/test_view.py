@@ -18,7 +18,7 @@ from saaf_autogen.auth.access import (
 )
 from saaf_autogen.errors import InvalidArguments, NotFound
 from saaf_autogen.semantic.catalog import SemanticCatalog
-from saaf_autogen.semantic.context import ContextBuilder
+from saaf_autogen.semantic.context import context
 from saaf_autogen.semantic.loader import load_semantic
 from saaf_autogen.semantic.metadata import MetadataTables
 from saaf_autogen.semantic.view import SemanticView
@@ -37,14 +37,13 @@ QUESTIONS = [
 
 def everything_shown(view: SemanticView) -> str:
     """All that the view can say to its caller, as JSON."""
-    builder = ContextBuilder()
     tables = MetadataTables(view)
     names = ("tables", "fields", "relationships", "metrics", "filters", "examples")
     shown: list[Any] = [
         view.list_tables(),
         [view.describe_table(table["name"]) for table in view.list_tables()],
-        [builder.context(question, view)["text"] for question in QUESTIONS],
-        [builder.context(question, view, token_budget=9_000) for question in QUESTIONS[:1]],
+        [context(question, view)["text"] for question in QUESTIONS],
+        [context(question, view, token_budget=9_000) for question in QUESTIONS[:1]],
         [tables.query(f"SELECT * FROM semantic.{name}").rows for name in names],
         view.fingerprint,
     ]
@@ -110,12 +109,13 @@ def test_a_caller_without_grants_sees_nothing(sample: SemanticCatalog) -> None:
 
     assert view.list_tables() == []
     assert [*view.queries, *view.relationships, *view.metrics] == []
-    assert ContextBuilder().context("How many flights?", view) == {
+    assert context("How many flights?", view) == {
         "warehouse": None,
         "dialect": None,
         "text": "No table is visible to you.",
         "tables": [],
         "verified_queries": [],
+        "retrieval": {"vectors": False, "note": None},
     }
 
 

@@ -21,19 +21,21 @@ CANARIES = ("CANARY", "424242")
 # Names that must not be told, unless the caller wrote them.
 HIDDEN_NAMES = ("secrets", "tailnum", "vault", "keys", "badge", "spy")
 
-SCHEMA = """
+# What DuckDB and PostgreSQL both take; the rest of each world is below or in its own module.
+COMMON = """
 CREATE TYPE mood AS ENUM ('fine', 'CANARY_ENUM');
 CREATE TABLE flights (
   id INTEGER, carrier VARCHAR, origin VARCHAR, delay INTEGER, note VARCHAR, tailnum VARCHAR,
   moment TIMESTAMP);
 INSERT INTO flights
-  SELECT i, 'UA', ['JFK', 'EWR', 'LGA'][i % 3 + 1], i % 50 - 10, 'note ' || i, 'CANARY_TAIL_' || i,
-         TIMESTAMP '2013-01-01' + to_hours(i)
-  FROM range(1, 201) t(i);
+  SELECT i, 'UA', CASE i % 3 WHEN 0 THEN 'JFK' WHEN 1 THEN 'EWR' ELSE 'LGA' END,
+         i % 50 - 10, 'note ' || i, 'CANARY_TAIL_' || i,
+         TIMESTAMP '2013-01-01' + i * INTERVAL '1 hour'
+  FROM generate_series(1, 200) t(i);
 INSERT INTO flights
   SELECT 424242000 + i, 'B6', 'JFK', 424242, 'CANARY_ROW_' || i, 'CANARY_TAIL_' || i,
-         TIMESTAMP '2013-01-01' + to_hours(i)
-  FROM range(1, 101) t(i);
+         TIMESTAMP '2013-01-01' + i * INTERVAL '1 hour'
+  FROM generate_series(1, 100) t(i);
 CREATE TABLE people (
   name VARCHAR, team VARCHAR, email VARCHAR, phone VARCHAR, born DATE, wages INTEGER,
   badge VARCHAR, mood mood);
@@ -43,6 +45,11 @@ INSERT INTO people VALUES
    'CANARY_ENUM'),
   ('cyd', 'b', 'CANARY_MAIL_cyd', 'CANARY5550003', '2000-07-19', 424242003, 'CANARY_BADGE_3',
    'CANARY_ENUM');
+CREATE TABLE members (id INTEGER, city VARCHAR, ssn VARCHAR, salary INTEGER);
+INSERT INTO members
+  SELECT i, CASE WHEN i <= 20 THEN 'Rome' ELSE 'CANARY_CITY' END, 'CANARY_SSN_' || (i % 10),
+         424242000 + i
+  FROM generate_series(1, 40) t(i);
 CREATE TABLE secrets (v VARCHAR, n INTEGER);
 INSERT INTO secrets VALUES ('CANARY_TABLE', 424242);
 CREATE SCHEMA vault;
@@ -55,11 +62,52 @@ INSERT INTO "TABLE" VALUES ('CANARY_TABLE_WORD');
 CREATE TABLE "show" (v VARCHAR);
 INSERT INTO "show" VALUES ('CANARY_SHOW');
 CREATE VIEW secret_view AS SELECT * FROM secrets;
-CREATE MACRO spy() AS (SELECT max(v) FROM secrets);
-CREATE MACRO spy_rows() AS TABLE SELECT * FROM secrets;
 CREATE SEQUENCE counter;
 COMMENT ON TABLE flights IS 'CANARY_COMMENT';
 """
+SCHEMA = f"""{COMMON}
+CREATE MACRO spy() AS (SELECT max(v) FROM secrets);
+CREATE MACRO spy_rows() AS TABLE SELECT * FROM secrets;
+"""
+
+
+POSTGRES = f"""{COMMON}
+CREATE FUNCTION spy() RETURNS varchar LANGUAGE sql AS 'SELECT max(v) FROM public.secrets';
+CREATE FUNCTION spy_rows() RETURNS SETOF secrets LANGUAGE sql AS 'SELECT * FROM public.secrets';
+CREATE FUNCTION spy_any(anyelement) RETURNS varchar LANGUAGE sql
+  AS 'SELECT max(v) FROM public.secrets';
+CREATE FUNCTION spy_record(record) RETURNS varchar LANGUAGE plpgsql
+  AS 'BEGIN RETURN (SELECT max(v) FROM public.secrets); END';
+CREATE FUNCTION lower(integer) RETURNS varchar LANGUAGE sql AS 'SELECT public.spy()';
+CREATE FUNCTION "left"(record, integer) RETURNS varchar LANGUAGE plpgsql
+  AS 'BEGIN RETURN (SELECT max(v) FROM public.secrets); END';
+CREATE FUNCTION spy_pair(varchar, varchar) RETURNS varchar LANGUAGE sql
+  AS 'SELECT max(v) FROM public.secrets';
+CREATE OPERATOR + (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = public.spy_pair);
+CREATE TABLE "Flights" (v VARCHAR);
+INSERT INTO "Flights" VALUES ('CANARY_CASE');
+CREATE TABLE public.pg_user (v VARCHAR);
+SELECT lo_from_bytea(424242, 'CANARY_LARGE_OBJECT');
+"""
+
+
+def twin(schema: str) -> str:
+    """A world with other secrets that looks the same to the caller of ``visible``.
+
+    Masks that keep something of a value keep the same of it: last digits, years, pseudonyms.
+    """
+    for old, new in (
+        ("CANARY_SSN", "SSN"),
+        ("CANARY", "OTHERS"),
+        ("SSN", "CANARY_SSN"),
+        ("424242", "31313"),
+        ("generate_series(1, 100)", "generate_series(1, 37)"),
+        ("1990-06-18", "1990-01-30"),
+        ("1980-05-17", "1980-12-24"),
+        ("salary INTEGER", "salary BIGINT"),
+    ):
+        schema = schema.replace(old, new)
+    return schema
 
 
 def build(path: Path) -> None:
@@ -85,18 +133,23 @@ def table(
 
 
 OWN_TEAM = Comparison("team", "eq", "a")
+ROME = Comparison("city", "eq", "Rome")
 
 
-def visible() -> dict[str, TableAccess]:
-    """Flights of UA without tail numbers; people with one's own team's mail and else masks."""
+def visible(schema: str = "main") -> dict[str, TableAccess]:
+    """Flights of UA without tail numbers; people with one's own team's mail and else masks.
+
+    Args:
+        schema: the engine's default schema.
+    """
     return {
-        "main.flights": table(
-            "main.flights",
+        f"{schema}.flights": table(
+            f"{schema}.flights",
             full("id", "carrier", "origin", "delay", "note", "moment"),
             Comparison("carrier", "eq", "UA"),
         ),
-        "main.people": table(
-            "main.people",
+        f"{schema}.people": table(
+            f"{schema}.people",
             {
                 **full("name", "team"),
                 "email": ColumnAccess(
@@ -108,5 +161,13 @@ def visible() -> dict[str, TableAccess]:
                 "mood": ColumnAccess("mood", (ColumnCase(OWN_TEAM, None),)),
             },
         ),
-        "main.nothing": table("main.flights", full("id"), AnyOf()),
+        f"{schema}.members": table(
+            f"{schema}.members",
+            {
+                **full("id"),
+                "city": ColumnAccess("city", (ColumnCase(ROME, None), ColumnCase(TRUE, "redact"))),
+                "ssn": ColumnAccess("ssn", (ColumnCase(TRUE, "hash"),)),
+            },
+        ),
+        f"{schema}.nothing": table(f"{schema}.flights", full("id"), AnyOf()),
     }

@@ -52,7 +52,7 @@ def describe_table(
 
 
 @action(scopes=READ, effect="read")
-def context(
+async def context(
     question: Annotated[str, Field(description="the user's question, in their own words")],
     ctx: ActionContext,
     warehouse: Annotated[
@@ -67,7 +67,7 @@ def context(
     Returns the tables and columns that matter, hints, joins, and verified queries near the
     question, for the dialect of the warehouse. Call it before you write SQL.
     """
-    return ctx.semantic_context(question, warehouse, token_budget=token_budget)
+    return await ctx.semantic_context(question, warehouse, token_budget=token_budget)
 
 
 @action(scopes=READ, effect="read")

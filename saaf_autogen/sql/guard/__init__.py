@@ -5,7 +5,7 @@ the caller was granted and no more, so nothing that the rest of the query says c
 """
 
 from saaf_autogen.sql.guard.dialect import Dialect
-from saaf_autogen.sql.guard.duckdb import DUCKDB
+from saaf_autogen.sql.guard.dialects import DUCKDB, dialect_named
 from saaf_autogen.sql.guard.guard import Guard
 from saaf_autogen.sql.guard.plan import Identifiers, PhysicalTable, Place, Plan, VisibleTable
 from saaf_autogen.sql.guard.refusal import nearest
@@ -19,5 +19,6 @@ __all__ = [
     "Place",
     "Plan",
     "VisibleTable",
+    "dialect_named",
     "nearest",
 ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from sqlglot import exp
 
 from saaf_autogen.auth.access import Mask
 
 __all__ = ["Dialect", "Masker"]
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_$]*", re.ASCII)
 
 
 class Masker(Protocol):
@@ -20,7 +24,7 @@ class Masker(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Dialect:
     """Facts of one SQL dialect; every list says what is allowed, never what is not.
 
@@ -30,10 +34,19 @@ class Dialect:
         operations: functions that sqlglot knows by type.
         functions: further functions, by lower-case name.
         table_functions: what may stand in FROM besides tables, queries, VALUES and UNNEST.
+        rows: of ``functions``, those that may stand in FROM, too.
         types: what a value may be cast to.
         mask: renders masks.
-        fence: whether ``OFFSET 0`` keeps this engine from moving a caller's filter below a row
-            policy, where its errors would tell of hidden rows.
+        fold: what the engine makes of a name without quotes; ``keep`` if it disregards case.
+        fence: how a caller's filter is kept from hidden rows, where its errors would tell of
+            them. ``offset``: ``OFFSET 0`` stops the engine from moving filters below a row
+            policy. ``value``: where no such barrier is known, each column is
+            ``CASE WHEN policy THEN column END``, so that a filter sees only NULL wherever it runs.
+        placeholder: how a named parameter is written in a plan, with ``{}`` for its name.
+        percent: whether the driver wants each other ``%`` doubled.
+        shapes: parts of nodes that pass in this dialect, on top of those that pass in all.
+        reparsed: whether a plan is parsed once more and its tables compared, for engines that
+            cannot be asked which tables they see.
     """
 
     name: str
@@ -43,4 +56,28 @@ class Dialect:
     table_functions: frozenset[type[exp.Expr]]
     types: frozenset[exp.DType]
     mask: Masker
-    fence: bool = True
+    rows: frozenset[str] = frozenset()
+    fold: Literal["keep", "lower", "upper"] = "keep"
+    fence: Literal["offset", "value"] = "offset"
+    placeholder: str = ":{}"
+    percent: bool = False
+    shapes: Mapping[type[exp.Expr], frozenset[str]] = field(default_factory=dict)
+    reparsed: bool = False
+
+    def folded(self, name: str) -> str:
+        """What the engine makes of ``name`` written without quotes."""
+        if self.fold == "keep":
+            return name
+        return name.upper() if self.fold == "upper" else name.lower()
+
+    def stored(self, name: str) -> str:
+        """How the engine spells a name of the semantic layer.
+
+        An engine that folds to capitals means those by a plain name in small letters.
+        """
+        plain = self.fold == "upper" and name.islower() and _PLAIN.fullmatch(name)
+        return name.upper() if plain else name
+
+    def key(self, name: str) -> str:
+        """What two names have in common if they mean the same."""
+        return name.lower() if self.fold == "keep" else name

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
-from datetime import date
-from decimal import Decimal
+from dataclasses import replace
 
 from sqlglot import exp
 
+from saaf_autogen.auth.access import least
 from saaf_autogen.errors import ApprovalRequired, SqlRefused
+from saaf_autogen.semantic.vocabulary import Vocabulary
+from saaf_autogen.sql.guard.cache import MadePlan, PlanCache
+from saaf_autogen.sql.guard.columns import check_columns
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.effort import TooMuchWork, generate
+from saaf_autogen.sql.guard.expansion import Expansion
 from saaf_autogen.sql.guard.names import Binder, FreshNames
+from saaf_autogen.sql.guard.parameters import bind_parameters, check_parameters, kinds_of
 from saaf_autogen.sql.guard.plan import Plan, Scalar, VisibleTable
 from saaf_autogen.sql.guard.projection import Projection
+from saaf_autogen.sql.guard.pruning import Mentions
+from saaf_autogen.sql.guard.pushdown import read_frames, safe_conditions
 from saaf_autogen.sql.guard.refusal import Refusals
+from saaf_autogen.sql.guard.required import require_checked, require_filters
+from saaf_autogen.sql.guard.rereading import check_text
 from saaf_autogen.sql.guard.scopes import Catalog, Replacer
 from saaf_autogen.sql.guard.shapes import check_shapes
-from saaf_autogen.sql.guard.syntax import identifiers, read_query
+from saaf_autogen.sql.guard.syntax import fold_names, identifiers, read_query
 
 __all__ = ["Guard"]
 
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
-_MAX_PARAMETERS = 100
-_MAX_TEXT = 65_536
+_CACHED_TEXTS = 512
 
 
 class Guard:
@@ -35,14 +40,21 @@ class Guard:
         dialect: facts of the warehouse's dialect.
         mask_key: the secret that ``hash`` masks are keyed with; keep it, and pseudonyms stay.
         catalogs: further names by which callers may qualify a schema.
+        cached: how many texts of queries to keep plans of.
     """
 
     def __init__(
-        self, dialect: Dialect, *, mask_key: str, catalogs: frozenset[str] = frozenset()
+        self,
+        dialect: Dialect,
+        *,
+        mask_key: str,
+        catalogs: frozenset[str] = frozenset(),
+        cached: int = _CACHED_TEXTS,
     ) -> None:
         self._dialect = dialect
         self._mask_key = mask_key
         self._catalogs = frozenset(name.lower() for name in catalogs)
+        self._cache = PlanCache(cached)
 
     def plan(
         self,
@@ -51,6 +63,7 @@ class Guard:
         visible: Mapping[str, VisibleTable],
         parameters: Mapping[str, Scalar] | None = None,
         max_rows: int,
+        vocabulary: Vocabulary | None = None,
     ) -> Plan:
         """Turn ``sql`` into SQL that can see no more than ``visible``.
 
@@ -59,47 +72,77 @@ class Guard:
             visible: by ``SCHEMA.TABLE``, what the caller may read. Nothing else exists.
             parameters: a value for each parameter of the text, and no others.
             max_rows: the most rows wanted; grants may lower it.
+            vocabulary: names of the semantic layer that ``sql`` may use.
 
         Raises:
             SqlRefused: with the rule, the place in ``sql`` and a remedy.
             ApprovalRequired: a table that it reads needs an approval.
         """
         refusals = Refusals(sql)
+        given = dict(parameters or {})
+        check_parameters(given)
+        readable = {name: table for name, table in visible.items() if table.access.columns}
+        catalog = Catalog(readable, self._dialect.default_schema, self._catalogs)
+        names = vocabulary or Vocabulary()
+        key = (sql, max_rows, kinds_of(given))
+        for made in self._cache.get(key):
+            if made.holds(catalog.find, readable, names):
+                return _bound(made, given)
         try:
-            return self._plan(sql, visible, dict(parameters or {}), max_rows, refusals)
+            made = self._make(sql, catalog, readable, given, max_rows, names, refusals)
         except (RecursionError, TooMuchWork):
             raise SqlRefused(
                 "The SQL is too deeply nested.",
                 rule="too_deep",
                 remedy="Break long chains of operators up, or use IN (…).",
             ) from None
+        # A parameter that became part of the text would stay there.
+        if not given or set(made.callers.values()) == set(given):
+            self._cache.put(key, made)
+        return _bound(made, given)
 
-    def _plan(
+    def _make(
         self,
         sql: str,
-        visible: Mapping[str, VisibleTable],
-        parameters: dict[str, Scalar],
+        catalog: Catalog,
+        readable: Mapping[str, VisibleTable],
+        parameters: Mapping[str, Scalar],
         max_rows: int,
+        vocabulary: Vocabulary,
         refusals: Refusals,
-    ) -> Plan:
-        query: exp.Query = read_query(sql, self._dialect.name, refusals)
-        check_shapes(query, self._dialect, refusals)
+    ) -> MadePlan:
+        query: exp.Query = read_query(sql, self._dialect, refusals)
         written = identifiers(query, refusals)
+        fold_names(query, self._dialect)
+        expansion = Expansion(catalog, readable, vocabulary, self._dialect, refusals)
+        if expansion.concerns(query):
+            expansion.expand(query)
+            fold_names(query, self._dialect)
+        check_shapes(query, self._dialect, refusals)
+        fine = require_filters(expansion.frames, readable, refusals)
         names = FreshNames(sql)
         binder = Binder(names)
-        _bind(query, parameters, binder, refusals)
-        readable = {name: table for name, table in visible.items() if table.access.columns}
-        catalog = Catalog(readable, self._dialect.default_schema, self._catalogs)
-        projection = Projection(self._dialect, names, binder, self._mask_key)
+        bind_parameters(query, parameters, binder, refusals)
+        frames = read_frames(query, catalog, self._dialect)
+        projection = Projection(
+            self._dialect,
+            names,
+            binder,
+            self._mask_key,
+            Mentions(query),
+            safe_conditions(frames, readable, binder.values, self._dialect),
+        )
         replacer = Replacer(catalog, self._dialect, projection, names, refusals)
         replacer.rewrite(query)
+        check_columns(frames, sql, self._dialect, refusals)
+        require_checked(replacer.replaced, fine, readable, refusals)
         used = {name: readable[name] for name in sorted(replacer.used)}
         _require_no_approval(used)
         limits = [table.access.max_rows for table in used.values()]
         rows = min([max_rows, *(limit for limit in limits if limit is not None)])
         query = _limited(query, rows + 1, binder, names)
-        return Plan(
-            sql=self._text(query),
+        plan = Plan(
+            sql=self._text(query, binder.values, projection, replacer),
             parameters=_still_named(query, binder.values),
             tables=tuple(used),
             resources=tuple(sorted({table.access.resource for table in used.values()})),
@@ -110,11 +153,20 @@ class Guard:
             max_rows=rows,
             identifiers=written,
             columns=tuple({c: None for table in used.values() for c in table.access.columns}),
+            timeout_s=least(*(table.access.bounds.seconds for table in used.values())),
+            max_bytes=least(*(table.access.bounds.bytes for table in used.values())),
         )
+        return _made(plan, binder, catalog, used, vocabulary)
 
-    def _text(self, query: exp.Query) -> str:
+    def _text(
+        self,
+        query: exp.Query,
+        values: Mapping[str, Scalar],
+        projection: Projection,
+        replacer: Replacer,
+    ) -> str:
         try:
-            return generate(query, self._dialect.name)
+            text = generate(query, self._dialect.name)
         except (RecursionError, TooMuchWork):
             raise
         # A boundary: sqlglot's writers of functions fail on arguments that they did not expect.
@@ -124,6 +176,20 @@ class Guard:
                 rule="function",
                 remedy="Check the functions' arguments.",
             ) from error
+        if self._dialect.reparsed:
+            check_text(
+                text,
+                self._dialect,
+                alias=projection.alias,
+                ctes=replacer.ctes,
+                sources=projection.sources,
+            )
+        if self._dialect.percent:
+            text = text.replace("%", "%%")
+            for name in values:
+                marker = self._dialect.placeholder.format(name)
+                text = text.replace(f"%{marker}", marker)
+        return text
 
 
 def _require_no_approval(used: Mapping[str, VisibleTable]) -> None:
@@ -135,53 +201,24 @@ def _require_no_approval(used: Mapping[str, VisibleTable]) -> None:
         )
 
 
-def _bind(
-    query: exp.Expr, parameters: dict[str, Scalar], binder: Binder, refusals: Refusals
-) -> None:
-    """Give each parameter of the caller a name of ours, bound to its value."""
-    if len(parameters) > _MAX_PARAMETERS:
-        raise _wrong(f"More than {_MAX_PARAMETERS} parameters were passed.")
-    for name, value in parameters.items():
-        _check_value(name, value)
-    unused = dict(parameters)
-    for node in list(query.find_all(exp.Placeholder)):
-        if node.name not in parameters:
-            raise refusals.at(
-                node,
-                "parameter",
-                f"No value was passed for the parameter :{node.name}.",
-                remedy="Pass a value for each parameter that the SQL names.",
-            )
-        unused.pop(node.name, None)
-        node.set("this", binder.bind(parameters[node.name]).this)
-    if unused:
-        raise _wrong(f"The SQL has no parameter :{next(iter(unused))}.")
-
-
-def _check_value(name: str, value: object) -> None:
-    if not isinstance(name, str) or not _PARAMETER.fullmatch(name):
-        raise _wrong("A parameter's name is a word of at most 63 letters, digits and underscores.")
-    if value is None or isinstance(value, bool | Decimal | date):
-        return
-    if isinstance(value, str):
-        if len(value) > _MAX_TEXT or "\0" in value or any("\ud800" <= c <= "\udfff" for c in value):
-            raise _wrong(f"The text of :{name} is too long, or is not valid text.")
-    elif isinstance(value, int):
-        if abs(value) >= 2**127:
-            raise _wrong(f"The number :{name} is too large.")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise _wrong(f"The number :{name} is not finite.")
-    else:
-        raise _wrong(f"The value of :{name} is not a scalar.")
-
-
-def _wrong(detail: str) -> SqlRefused:
-    return SqlRefused(
-        detail,
-        rule="parameter",
-        remedy="Pass text, numbers, booleans, dates or null, one for each parameter of the SQL.",
+def _made(
+    plan: Plan,
+    binder: Binder,
+    catalog: Catalog,
+    used: Mapping[str, VisibleTable],
+    vocabulary: Vocabulary,
+) -> MadePlan:
+    """The plan without the values of the caller's parameters."""
+    callers = {name: of for name, of in binder.callers.items() if name in plan.parameters}
+    ours = {name: value for name, value in plan.parameters.items() if name not in callers}
+    return MadePlan(
+        replace(plan, parameters=ours), callers, dict(catalog.looked_up), used, vocabulary
     )
+
+
+def _bound(made: MadePlan, given: Mapping[str, Scalar]) -> Plan:
+    values = {name: given[parameter] for name, parameter in made.callers.items()}
+    return replace(made.plan, parameters={**made.plan.parameters, **values})
 
 
 def _still_named(query: exp.Query, values: Mapping[str, Scalar]) -> dict[str, Scalar]:

@@ -26,18 +26,33 @@ class FreshNames:
 
 
 class Binder:
-    """Collects values that go to the engine beside the SQL and never within it."""
+    """Collects values that go to the engine beside the SQL and never within it.
+
+    Attributes:
+        values: by the names that they have in the SQL.
+        callers: which of those are the caller's parameters, and what the caller calls them.
+    """
 
     def __init__(self, names: FreshNames) -> None:
         self._names = names
-        self._by_value: dict[tuple[type, Scalar], str] = {}
+        self._known: dict[tuple[type, Scalar], str] = {}
         self.values: dict[str, Scalar] = {}
+        self.callers: dict[str, str] = {}
 
     def bind(self, value: Scalar) -> exp.Placeholder:
-        """A placeholder for ``value``; equal values of a type share one."""
+        """A placeholder for a value of ours; equal values of a type share one."""
         key = (type(value), value)
-        name = self._by_value.get(key)
+        name = self._known.get(key)
         if name is None:
-            name = self._by_value[key] = self._names.make("p")
+            name = self._known[key] = self._names.make("p")
             self.values[name] = value
+        return exp.Placeholder(this=name)
+
+    def bind_caller(self, parameter: str, value: Scalar) -> exp.Placeholder:
+        """A placeholder for a parameter of the caller's."""
+        name = next((name for name, of in self.callers.items() if of == parameter), None)
+        if name is None:
+            name = self._names.make("p")
+            self.values[name] = value
+            self.callers[name] = parameter
         return exp.Placeholder(this=name)

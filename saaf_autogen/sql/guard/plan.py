@@ -30,10 +30,16 @@ class PhysicalTable:
 
 @dataclass(frozen=True)
 class VisibleTable:
-    """A table that one caller may name: where it is, and what they see of it."""
+    """A table that one caller may name: where it is, and what they see of it.
+
+    Attributes:
+        types: the engine's own types by column name in lower case, where they are known. They
+            decide which of a caller's filters cannot fail: never take them from elsewhere.
+    """
 
     physical: PhysicalTable
     access: TableAccess
+    types: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Plan:
         max_rows: the most rows that the caller may get.
         identifiers: names in the caller's SQL, to say where an engine's complaint belongs.
         columns: names that the caller may see in these tables, for hints.
+        timeout_s: the least seconds that a grant or a table allows, or None.
+        max_bytes: the same of bytes of the result.
     """
 
     sql: str
@@ -79,3 +87,5 @@ class Plan:
     max_rows: int
     identifiers: Identifiers = field(repr=False)
     columns: tuple[str, ...] = field(repr=False)
+    timeout_s: float | None = None
+    max_bytes: int | None = None

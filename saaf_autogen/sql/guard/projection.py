@@ -13,10 +13,13 @@ from saaf_autogen.auth.access import (
     ColumnAccess,
     Comparison,
     Predicate,
+    TableAccess,
 )
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.names import Binder, FreshNames
 from saaf_autogen.sql.guard.plan import Scalar, VisibleTable
+from saaf_autogen.sql.guard.pruning import Mentions
+from saaf_autogen.sql.guard.pushdown import Conditions
 
 __all__ = ["Projection"]
 
@@ -36,45 +39,85 @@ class Projection:
 
     Attributes:
         alias: what each physical table is called inside of its subquery.
+        sources: catalog, schema and name of each table as they are written.
 
     Args:
         mask_key: the secret that ``hash`` masks are keyed with; bound, never in the text.
     """
 
-    def __init__(self, dialect: Dialect, names: FreshNames, binder: Binder, mask_key: str) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        names: FreshNames,
+        binder: Binder,
+        mask_key: str,
+        mentions: Mentions | None = None,
+        conditions: Conditions | None = None,
+    ) -> None:
         self._dialect = dialect
+        self._mentions = mentions
+        self._conditions = conditions or {}
         self._binder = binder
         self._mask_key = mask_key
         # Every column is qualified by an alias that no caller can write, so that a column missing
         # from the table can never bind to one of an enclosing query.
         self.alias = names.make("t")
+        self.sources: set[tuple[str, ...]] = set()
 
-    def of(self, table: VisibleTable) -> exp.Select:
-        """``SELECT granted columns FROM physical WHERE policy OFFSET 0``."""
+    def of(self, table: VisibleTable, node: exp.Table | None = None) -> exp.Select:
+        """``SELECT granted columns FROM physical WHERE policy OFFSET 0``.
+
+        Args:
+            table: what to project.
+            node: the place where the query reads it, to leave out columns that it cannot use.
+        """
         access, physical = table.access, table.physical
+        parts = (physical.catalog, physical.schema, physical.name)
+        self.sources.add(tuple(self._dialect.stored(part) for part in parts))
         source = exp.Table(
-            this=_identifier(physical.name),
-            db=_identifier(physical.schema),
-            catalog=_identifier(physical.catalog) if physical.catalog else None,
+            this=self._stored(physical.name),
+            db=self._stored(physical.schema),
+            catalog=self._stored(physical.catalog) if physical.catalog else None,
             alias=exp.TableAlias(this=_identifier(self.alias)),
         )
-        select = exp.Select(
-            expressions=[self._column(column) for column in access.columns.values()],
-            from_=exp.From(this=source),
-        )
+        columns = [self._column(column, access.rows) for column in self._used(access, node)]
+        select = exp.Select(expressions=columns, from_=exp.From(this=source))
         if access.rows != TRUE:
-            select.set("where", exp.Where(this=self._predicate(access.rows)))
+            self._restrict(select, access.rows, node)
         conditional = any(
             case.when != TRUE for column in access.columns.values() for case in column.cases
         )
-        if self._dialect.fence and (access.rows != TRUE or conditional):
+        if self._dialect.fence == "offset" and (access.rows != TRUE or conditional):
             select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
         return select
 
-    def _column(self, column: ColumnAccess) -> exp.Expr:
+    def _used(self, access: TableAccess, node: exp.Table | None) -> list[ColumnAccess]:
+        if self._mentions is None or node is None:
+            return list(access.columns.values())
+        alias = node.args.get("alias")
+        renamed = isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
+        kept = self._mentions.kept(access.columns, renamed=renamed)
+        return [column for name, column in access.columns.items() if name in kept]
+
+    def _restrict(self, select: exp.Select, rows: Predicate, node: exp.Table | None) -> None:
+        """Keep the rows of the policy, and beside it make what filters can be made there."""
+        where = self._predicate(rows)
+        for condition in self._conditions.get(id(node), ()):
+            for column in condition.find_all(exp.Column):
+                column.replace(self._reference(column.name))
+            where = exp.And(this=where, expression=condition)
+        select.set("where", exp.Where(this=where))
+
+    def _column(self, column: ColumnAccess, rows: Predicate) -> exp.Expr:
+        value = self._value(column)
+        if self._dialect.fence == "value" and rows != TRUE:
+            value = exp.Case(ifs=[exp.If(this=self._predicate(rows), true=value)])
+        return exp.Alias(this=value, alias=self._stored(column.name))
+
+    def _value(self, column: ColumnAccess) -> exp.Expr:
         raw = self._reference(column.name)
         if column.cases and column.cases[0].when == TRUE and column.cases[0].mask is None:
-            return _named(raw, column.name)
+            return raw
         text = any(case.mask in _TEXT_MASKS for case in column.cases)
         ifs, default = [], None
         for case in column.cases:
@@ -92,12 +135,14 @@ class Projection:
                 break
             ifs.append(exp.If(this=self._predicate(case.when), true=shown))
         if not ifs:
-            masked = default or self._dialect.mask("null", raw, exp.null())
-            return _named(masked, column.name)
-        return _named(exp.Case(ifs=ifs, default=default), column.name)
+            return default or self._dialect.mask("null", raw, exp.null())
+        return exp.Case(ifs=ifs, default=default)
 
     def _reference(self, name: str) -> exp.Column:
-        return exp.Column(this=_identifier(name), table=_identifier(self.alias))
+        return exp.Column(this=self._stored(name), table=_identifier(self.alias))
+
+    def _stored(self, name: str) -> exp.Identifier:
+        return _identifier(self._dialect.stored(name))
 
     def _predicate(self, predicate: Predicate) -> exp.Expr:
         if predicate in (TRUE, FALSE):
@@ -126,7 +171,3 @@ class Projection:
 
 def _identifier(name: str) -> exp.Identifier:
     return exp.Identifier(this=name, quoted=True)
-
-
-def _named(value: exp.Expr, name: str) -> exp.Expr:
-    return exp.Alias(this=value, alias=_identifier(name))

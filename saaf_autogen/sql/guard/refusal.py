@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 from sqlglot import exp
@@ -37,11 +38,25 @@ class Refusals:
             return self._sql[start : end + 1]
         return ""
 
+    def named(self, node: exp.Func) -> tuple[str, int | None]:
+        """A function's name, and its offset where it occurs once as a word in the text."""
+        for name in node.sql_names():
+            places = list(re.finditer(rf"\b{re.escape(name)}\b", self._sql, re.IGNORECASE))
+            if places:
+                return places[0].group(), places[0].start() if len(places) == 1 else None
+        return "", None
+
     def at(
-        self, node: exp.Expr | None, rule: str, detail: str, *, remedy: str | None = None
+        self,
+        node: exp.Expr | None,
+        rule: str,
+        detail: str,
+        *,
+        remedy: str | None = None,
+        offset: int | None = None,
     ) -> SqlRefused:
         """A refusal of ``node``, placed at the first of its tokens that is known."""
-        offset = _offset(node)
+        offset = _offset(node) if offset is None else offset
         line, column = self.place(offset) if offset is not None else (0, 0)
         return SqlRefused(detail, rule=rule, remedy=remedy, line=line, column=column)
 

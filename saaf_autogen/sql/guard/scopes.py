@@ -26,21 +26,34 @@ class Catalog:
         self, visible: Mapping[str, VisibleTable], default_schema: str, catalogs: frozenset[str]
     ) -> None:
         self._names = {name.lower(): name for name in visible}
+        # Two tables that differ in nothing but case are told apart as they are written.
+        self._exact = frozenset(visible) if len(self._names) < len(visible) else frozenset()
         self._visible = visible
         self._default_schema = default_schema
         self._catalogs = catalogs
+        # What every name was found to be, for whoever asks whether it would be found again.
+        self.looked_up: dict[tuple[str, str, str], str | None] = {}
 
     def find(self, catalog: str, schema: str, table: str) -> str | None:
         """The visible name of a table, or None: unknown and ungranted are the same."""
+        found = self._find(catalog, schema, table)
+        self.looked_up[catalog, schema, table] = found
+        return found
+
+    def _find(self, catalog: str, schema: str, table: str) -> str | None:
         if not schema and not catalog:
-            return self._names.get(f"{self._default_schema}.{table}".lower())
+            return self._named(self._default_schema, table)
         if catalog:
             known = catalog.lower() in self._catalogs
-            return self._names.get(f"{schema}.{table}".lower()) if known and schema else None
-        found = self._names.get(f"{schema}.{table}".lower())
+            return self._named(schema, table) if known and schema else None
+        found = self._named(schema, table)
         if found is None and schema.lower() in self._catalogs:
-            return self._names.get(f"{self._default_schema}.{table}".lower())
+            return self._named(self._default_schema, table)
         return found
+
+    def _named(self, schema: str, table: str) -> str | None:
+        name = f"{schema}.{table}"
+        return name if name in self._exact else self._names.get(name.lower())
 
     def __getitem__(self, name: str) -> VisibleTable:
         return self._visible[name]
@@ -58,6 +71,7 @@ class Replacer:
     Attributes:
         used: visible names of the tables that were replaced.
         ctes: the names that common table expressions were given.
+        replaced: the nodes that were replaced, each with the visible name of its table.
     """
 
     catalog: Catalog
@@ -67,6 +81,7 @@ class Replacer:
     refusals: Refusals
     used: set[str] = field(default_factory=set)
     ctes: set[str] = field(default_factory=set)
+    replaced: list[tuple[exp.Table, str]] = field(default_factory=list)
     _anchors: dict[int, str] = field(default_factory=dict)
 
     def rewrite(self, node: exp.Expr, scope: Scope | None = None) -> None:
@@ -99,7 +114,7 @@ class Replacer:
         # The expression, if any, of which this WITH is a part and which it may not read.
         outer = self._anchors.get(id(with_))
         for cte in with_.expressions:
-            name = cte.alias.lower()
+            name = self.dialect.key(cte.alias)
             fresh = self.names.make("c")
             self.ctes.add(fresh)
             seen = inner if outer is None else {**inner, outer: None}
@@ -129,7 +144,9 @@ class Replacer:
     def _table(self, table: exp.Table, scope: Scope) -> None:
         name = table.this
         if not isinstance(name, exp.Identifier):
-            if type(name) not in self.dialect.table_functions or table.args.get("db"):
+            named = isinstance(name, exp.Anonymous) and name.name.lower() in self.dialect.rows
+            known = named or type(name) in self.dialect.table_functions
+            if not known or table.args.get("db"):
                 raise self.refusals.at(
                     name,
                     "table_function",
@@ -142,8 +159,8 @@ class Replacer:
         joins = table.args.get("joins") or []
         for join in joins:
             self.rewrite(join, scope)
-        if not table.args.get("db") and name.name.lower() in scope:
-            self._cte_reference(table, name, scope[name.name.lower()])
+        if not table.args.get("db") and self.dialect.key(name.name) in scope:
+            self._cte_reference(table, name, scope[self.dialect.key(name.name)])
         else:
             self._replace(table, name, joins)
 
@@ -172,10 +189,11 @@ class Replacer:
                 else "Ask the semantic layer which tables you may read.",
             )
         self.used.add(found)
+        self.replaced.append((table, found))
         _alias(table, name.name)
         table.replace(
             exp.Subquery(
-                this=self.projection.of(self.catalog[found]),
+                this=self.projection.of(self.catalog[found], table),
                 alias=table.args["alias"],
                 joins=joins,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from sqlglot import exp
 
@@ -44,7 +45,7 @@ _PARTS: Mapping[type[exp.Expr], frozenset[str]] = {
         exp.CTE: ("this", "alias", "materialized"),
         exp.From: ("this",),
         exp.Join: ("this", "on", "using", "side", "kind", "method"),
-        exp.Lateral: ("this", "alias"),
+        exp.Lateral: ("this", "alias", "view", "outer"),
         exp.Unnest: ("expressions", "alias", "offset"),
         exp.Table: ("this", "db", "catalog", "alias", "joins"),
         exp.TableAlias: ("this", "columns"),
@@ -89,7 +90,7 @@ _PARTS: Mapping[type[exp.Expr], frozenset[str]] = {
         exp.If: ("this", "true", "false"),
         exp.Cast: ("this", "to"),
         exp.TryCast: ("this", "to", "safe", "requires_string"),
-        exp.Between: ("this", "low", "high"),
+        exp.Between: ("this", "low", "high", "symmetric"),
         exp.In: ("this", "expressions", "query", "field"),
         exp.Exists: ("this",),
         exp.Any: ("this",),
@@ -109,7 +110,7 @@ _OPERATORS = frozenset(
         *(exp.BitwiseLeftShift, exp.BitwiseRightShift),
     }
 )
-_SOURCES = (exp.Table, exp.Subquery, exp.Unnest, exp.Values, exp.Lateral)
+_SOURCES = (exp.Table, exp.Subquery, exp.Unnest, exp.Values, exp.Lateral, exp.TableFromRows)
 # Where a query must stand, anything else would be regenerated as a table that nobody replaced.
 _CHILDREN: Mapping[tuple[type[exp.Expr], str], tuple[type[exp.Expr], ...]] = {
     (exp.Subquery, "this"): (*_QUERY, exp.Table, exp.Values),
@@ -117,7 +118,6 @@ _CHILDREN: Mapping[tuple[type[exp.Expr], str], tuple[type[exp.Expr], ...]] = {
     (exp.CTE, "alias"): (exp.TableAlias,),
     (exp.From, "this"): _SOURCES,
     (exp.Join, "this"): _SOURCES,
-    (exp.Lateral, "this"): (exp.Subquery, exp.Unnest),
     (exp.Exists, "this"): _QUERY,
     (exp.In, "query"): _QUERY,
     (exp.Union, "this"): _QUERY,
@@ -134,6 +134,8 @@ _CHILDREN: Mapping[tuple[type[exp.Expr], str], tuple[type[exp.Expr], ...]] = {
     (exp.Table, "db"): (exp.Identifier,),
     (exp.Table, "catalog"): (exp.Identifier,),
     (exp.Alias, "alias"): (exp.Identifier,),
+    (exp.TableAlias, "this"): (exp.Identifier,),
+    (exp.Unnest, "offset"): (exp.Identifier, bool),
 }
 _JOINS = {
     "side": ("", "LEFT", "RIGHT", "FULL"),
@@ -151,6 +153,9 @@ _CALLED: Mapping[type[exp.Expr], tuple[str, str]] = {
     exp.Columns: ("COLUMNS(…)", "Name the columns."),
     exp.PositionalColumn: ("a positional column such as #1", "Name the column."),
     exp.Pivot: ("PIVOT", "Use GROUP BY with FILTER."),
+    exp.ByteString: ("an escaped text", "Write a plain text, and chr() for control characters."),
+    exp.HistoricalData: ("time travel", "Read the table as it is now."),
+    exp.Version: ("time travel", "Read the table as it is now."),
     exp.Into: ("INTO", "Select the rows; they come back as the result."),
     exp.Parameter: ("an unnamed parameter", "Name parameters, such as :carrier."),
     exp.TableSample: ("a sample", "Use ORDER BY and LIMIT."),
@@ -166,9 +171,10 @@ def check_shapes(query: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
     Raises:
         SqlRefused: rules ``construct``, ``function``, ``type``, ``parameter``.
     """
+    shapes = _shapes(dialect)
     for node in query.walk():
         kind = type(node)
-        parts = _PARTS.get(kind)
+        parts = shapes.get(kind)
         if parts is None and kind not in _OPERATORS and kind not in dialect.operations:
             raise _refused(node, refusals)
         for part, value in node.args.items():
@@ -178,6 +184,13 @@ def check_shapes(query: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
                 raise _refused_part(node, part, value, refusals)
             _check_part(node, part, value, refusals)
         _check_node(node, dialect, refusals)
+
+
+@cache
+def _shapes(dialect: Dialect) -> Mapping[type[exp.Expr], frozenset[str]]:
+    kinds = {*_PARTS, *dialect.shapes}
+    none: frozenset[str] = frozenset()
+    return {kind: _PARTS.get(kind, none) | dialect.shapes.get(kind, none) for kind in kinds}
 
 
 def _check_part(node: exp.Expr, part: str, value: object, refusals: Refusals) -> None:
@@ -202,10 +215,12 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         name = node.this if isinstance(node.this, str) else ""
         if not _NAME.fullmatch(name) or name.lower() not in dialect.functions:
             raise _refused_function(node, name, refusals)
-    elif type(node) in dialect.table_functions:
+    elif type(node) is exp.GenerateSeries:
         # As a value, a range is one huge list.
-        if not isinstance(node.parent, exp.Table | exp.Unnest | exp.Explode):
+        if not isinstance(node.parent, exp.Table | exp.Unnest | exp.Explode | exp.Lateral):
             raise _refused_function(node, refusals.written(node), refusals)
+    elif isinstance(node, exp.Lateral | exp.TableFromRows):
+        _check_rows(node, dialect, refusals)
     elif isinstance(node, exp.DataType) and node.this not in dialect.types:
         raise _refused_type(node, refusals)
     elif isinstance(node, exp.Select) and not node.expressions:
@@ -228,6 +243,21 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
                     f"A {node.args[part]} join is not taken.",
                     remedy="Use JOIN, LEFT JOIN, CROSS JOIN, SEMI JOIN or ASOF JOIN.",
                 )
+
+
+def _check_rows(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
+    """Only queries and functions of their arguments stand behind LATERAL and TABLE(…)."""
+    source = node.this
+    lateral = isinstance(node, exp.Lateral)
+    if not (
+        (lateral and type(source) in (exp.Subquery, exp.Unnest))
+        or type(source) in dialect.table_functions
+        or (isinstance(source, exp.Anonymous) and str(source.this).lower() in dialect.rows)
+    ):
+        raise _refused(source if isinstance(source, exp.Expr) else node, refusals)
+    # sqlglot writes this alias as it is, without quotes.
+    if node.args.get("view") and not _NAME.fullmatch(node.alias or "v"):
+        raise refusals.at(node, "construct", "The alias of a LATERAL VIEW is not a plain word.")
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -272,6 +302,9 @@ def _refused_type(node: exp.Expr, refusals: Refusals) -> Exception:
 
 
 def _refused_function(node: exp.Expr, name: str, refusals: Refusals) -> Exception:
+    offset = None
+    if not name and isinstance(node, exp.Func):
+        name, offset = refusals.named(node)
     return refusals.at(
         node,
         "function",
@@ -279,6 +312,7 @@ def _refused_function(node: exp.Expr, name: str, refusals: Refusals) -> Exceptio
         if name
         else "This function is not among those that may be called.",
         remedy="Use ordinary scalar, aggregate, window and date functions; read tables by name.",
+        offset=offset,
     )
 
 

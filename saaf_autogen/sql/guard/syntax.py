@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect as SqlglotDialect
@@ -10,11 +11,12 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from saaf_autogen.errors import SaafError, SqlRefused
+from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.effort import TooMuchWork, parse
 from saaf_autogen.sql.guard.plan import Place
 from saaf_autogen.sql.guard.refusal import Refusals
 
-__all__ = ["identifiers", "read_query"]
+__all__ = ["fold_names", "identifiers", "read_query"]
 
 _MAX_CHARACTERS = 20_000
 _MAX_DEPTH = 60
@@ -27,18 +29,28 @@ _ENDS_VALUE = {
     *(TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE, TokenType.L_BRACKET),
 }
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# What may stand before a parameter's name besides a colon.
+_SIGNS: Mapping[str, str] = {"duckdb": "$", "postgres": "$", "bigquery": "@"}
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 _SEND_SELECT = "Send one SELECT; metadata are in the semantic layer."
 # What a query may begin with; anything else is refused before sqlglot tries to make sense of it.
 _STARTS = {TokenType.SELECT, TokenType.WITH, TokenType.FROM, TokenType.L_PAREN}
 
 
-def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
+def read_query(sql: str, dialect: Dialect, refusals: Refusals) -> exp.Query:
     """The tree of exactly one query.
 
     Raises:
         SqlRefused: rules ``too_long``, ``too_deep``, ``syntax``, ``one_statement``,
             ``not_a_query``.
     """
+    if bad := _NO_TEXT.search(sql, 0, _MAX_CHARACTERS):
+        raise refusals.at_offset(
+            bad.start(),
+            "syntax",
+            "The SQL holds a NUL character or half of a surrogate pair.",
+            remedy="Send valid Unicode text.",
+        )
     if len(sql) > _MAX_CHARACTERS:
         raise SqlRefused(
             f"The SQL is longer than {_MAX_CHARACTERS} characters.",
@@ -46,10 +58,10 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
             remedy="Send a shorter query; pass values as parameters.",
         )
     try:
-        reader = SqlglotDialect.get_or_raise(dialect)
-        tokens = _with_parameters(reader.tokenize(sql))
+        reader = SqlglotDialect.get_or_raise(dialect.name)
+        tokens = _with_parameters(reader.tokenize(sql), dialect)
         _check_tokens(tokens, refusals)
-        statements = [tree for tree in parse(tokens, sql, dialect) if tree is not None]
+        statements = [tree for tree in parse(tokens, sql, dialect.name) if tree is not None]
     except TokenError as error:
         raise SqlRefused(
             "The SQL cannot be split into words: a quote or a comment is left open.",
@@ -71,7 +83,23 @@ def read_query(sql: str, dialect: str, refusals: Refusals) -> exp.Query:
     for raw in list(root.find_all(exp.RawString)):
         # A dollar-quoted text is a text.
         raw.replace(exp.Literal.string(raw.this))
+    for fetch in list(root.find_all(exp.Fetch)):
+        # FETCH FIRST … ROWS ONLY is LIMIT; what is more than that stays, and is refused.
+        options = fetch.args.get("limit_options")
+        if options is None or not (options.args.get("percent") or options.args.get("with_ties")):
+            count = fetch.args.get("count") or exp.Literal.number(1)
+            fetch.replace(exp.Limit(expression=count))
     return root
+
+
+def fold_names(query: exp.Expr, dialect: Dialect) -> None:
+    """Make of each name without quotes what the engine would, and quote it."""
+    if dialect.fold == "keep":
+        return
+    for node in query.find_all(exp.Identifier):
+        if not node.args.get("quoted"):
+            node.set("this", dialect.folded(node.name))
+            node.set("quoted", True)
 
 
 def identifiers(query: exp.Expr, refusals: Refusals) -> dict[str, Place]:
@@ -86,11 +114,13 @@ def identifiers(query: exp.Expr, refusals: Refusals) -> dict[str, Place]:
     return {name: Place(text, *refusals.place(start)) for name, (start, text) in found.items()}
 
 
-def _with_parameters(tokens: list[Token]) -> list[Token]:
+def _with_parameters(tokens: list[Token], dialect: Dialect) -> list[Token]:
     """``:name`` and ``$name`` as sqlglot reads them everywhere, whatever the name.
 
     To DuckDB's reader a colon after SELECT or a comma is an alias, and ``:end`` a keyword.
     """
+    signs = _SIGNS.get(dialect.name, "")
+    written = (TokenType.PARAMETER, "$") if dialect.name == "duckdb" else (TokenType.COLON, ":")
     read: list[Token] = []
     for token in tokens:
         sign = read[-1] if read else None
@@ -101,13 +131,12 @@ def _with_parameters(tokens: list[Token]) -> list[Token]:
             and _WORD.fullmatch(token.text)
             and token.token_type not in (TokenType.STRING, TokenType.IDENTIFIER)
             and (
-                sign.token_type == TokenType.PARAMETER
+                (sign.token_type == TokenType.PARAMETER and sign.text in signs)
                 or (sign.token_type == TokenType.COLON and before not in _ENDS_VALUE)
             )
         ):
             read[-1] = Token(
-                TokenType.PARAMETER,
-                "$",
+                *written,
                 line=sign.line,
                 col=sign.col,
                 start=sign.start,

@@ -15,7 +15,7 @@ from sqlglot import exp
 
 from saaf_autogen.errors import SqlRefused
 from saaf_autogen.sql.guard import Plan
-from saaf_autogen.sql.guard.duckdb import ENGINE_FUNCTIONS, ENGINE_TABLE_FUNCTIONS
+from saaf_autogen.sql.guard.dialects.duckdb import ENGINE_FUNCTIONS, ENGINE_TABLE_FUNCTIONS
 
 if TYPE_CHECKING:
     import duckdb
@@ -92,8 +92,9 @@ def _behind_views(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> set[tuple[st
 
 
 def _check_tree(cursor: duckdb.DuckDBPyConnection, plan: Plan) -> None:
-    row = cursor.execute("SELECT json_serialize_sql($sql)", {"sql": plan.sql}).fetchone()
-    tree = json.loads(row[0]) if row else {}
+    # Every row is fetched: until then, DuckDB lets the connection do nothing else.
+    rows = cursor.execute("SELECT json_serialize_sql($sql)", {"sql": plan.sql}).fetchall()
+    tree = json.loads(rows[0][0]) if rows else {}
     statements = tree.get("statements")
     if tree.get("error") or not isinstance(statements, list) or len(statements) != 1:
         raise _disagreement()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from saaf_autogen.auth.access import Mask
 from saaf_autogen.sql.guard.dialect import Dialect
+from saaf_autogen.sql.guard.dialects.common import call, masker
 
 __all__ = ["DUCKDB", "ENGINE_FUNCTIONS", "ENGINE_TABLE_FUNCTIONS"]
 
@@ -170,29 +170,9 @@ _TYPES = frozenset(
 )
 
 
-def _call(name: str, *arguments: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=list(arguments))
-
-
-def _mask(mask: Mask, column: exp.Expr, key: exp.Expr) -> exp.Expr:
-    text = exp.cast(column, exp.DType.VARCHAR)
-    if mask == "redact":
-        return exp.Literal.string("***")
-    if mask == "hash":
-        # Keyed, or a list of likely values would undo it; 64 bits, so that joins still work.
-        keyed = exp.DPipe(this=key, expression=text)
-        return _call("left", _call("sha256", keyed), exp.Literal.number(16))
-    if mask == "last4":
-        long = exp.GT(this=_call("length", text), expression=exp.Literal.number(4))
-        end = _call("right", text.copy(), exp.Literal.number(4))
-        shown = exp.DPipe(this=exp.Literal.string("***"), expression=end)
-        return exp.Case(ifs=[exp.If(this=long, true=shown)], default=exp.Literal.string("***"))
-    if mask == "year":
-        # Through text, so that it works for dates, timestamps and text alike.
-        moment = exp.TryCast(this=text, to=exp.DataType.build("TIMESTAMP"), safe=True)
-        return _call("date_trunc", exp.Literal.string("year"), moment)
-    # NULL of the column's own type: an untyped one would change how filters on it are read.
-    return exp.Case(ifs=[exp.If(this=exp.false(), true=column)])
+def _year(text: exp.Expr) -> exp.Expr:
+    moment = exp.TryCast(this=text, to=exp.DataType.build("TIMESTAMP"), safe=True)
+    return call("date_trunc", exp.Literal.string("year"), moment)
 
 
 DUCKDB = Dialect(
@@ -202,5 +182,6 @@ DUCKDB = Dialect(
     functions=_FUNCTIONS,
     table_functions=frozenset({exp.GenerateSeries}),
     types=_TYPES,
-    mask=_mask,
+    mask=masker(lambda text: call("sha256", text), _year),
+    placeholder="${}",
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from saaf_autogen.errors import SaafError, SqlRefused, WarehouseFailed
-from saaf_autogen.sql.duckdb_size import TOO_LARGE
+from saaf_autogen.sql.duckdb.size import TOO_LARGE
 from saaf_autogen.sql.guard import Plan, nearest
 
 __all__ = ["explain_failure"]

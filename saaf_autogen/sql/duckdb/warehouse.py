@@ -1,0 +1,102 @@
+"""DuckDB as a warehouse: embedded, read-only, its configuration locked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from saaf_autogen.sql.duckdb.connection import DuckDBSource, connect
+from saaf_autogen.sql.duckdb.reading import DuckDBReading
+from saaf_autogen.sql.engine import Engine
+from saaf_autogen.sql.guard import DUCKDB, Plan
+from saaf_autogen.sql.reading import Reading
+from saaf_autogen.sql.warehouse import Estimate, QueryLimits, Session
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["DuckDBWarehouse"]
+
+Isolation = Literal["process", "thread"]
+
+
+class DuckDBWarehouse(Engine):
+    """A DuckDB file, or files of Parquet and CSV. Use ``open``.
+
+    Queries run on threads, each on a cursor of its own. One process opens one file under one
+    configuration: DuckDB refuses a second one.
+    """
+
+    def __init__(
+        self, name: str, connection: duckdb.DuckDBPyConnection, catalog: str, concurrency: int
+    ) -> None:
+        super().__init__(name, DUCKDB, catalog=catalog, concurrency=concurrency)
+        self._connection = connection
+
+    @classmethod
+    def open(
+        cls,
+        name: str,
+        path: Path | None = None,
+        *,
+        files: Mapping[str, str] | None = None,
+        memory_limit: str = "1GB",
+        concurrency: int = 4,
+    ) -> DuckDBWarehouse:
+        """Open a file read-only and lock the engine down.
+
+        Args:
+            name: the name under which the deployment knows it.
+            path: the DuckDB file.
+            files: instead of ``path``, an absolute path or glob pattern for each table.
+            memory_limit: of the engine as a whole, such as ``1GB``.
+            concurrency: queries that run at the same time; further ones wait.
+
+        Raises:
+            ConfigurationError: a file is missing or cannot be opened so.
+        """
+        source = DuckDBSource(name, path, dict(files or {}), memory_limit)
+        connection, catalog = connect(source)
+        return cls(name, connection, catalog, concurrency)
+
+    async def close(self) -> None:
+        """Interrupt running queries and close the file."""
+        await super().close()
+        self._connection.close()
+
+    def _reading(self, plan: Plan, limits: QueryLimits, session: Session | None) -> Reading:
+        return DuckDBReading(self._connection, plan, max_bytes=limits.max_bytes)
+
+    def _inspection(self, sql: str, parameters: tuple[Any, ...]) -> Reading:
+        return DuckDBReading(self._connection, sql, parameters=parameters)
+
+    def _explanation(self, plan: Plan, session: Session | None) -> Reading | None:
+        return DuckDBReading(self._connection, plan, explain=True)
+
+    def _columns_sql(self) -> str:
+        return (
+            "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
+            "WHERE database_name = current_database() AND NOT internal "
+            "ORDER BY schema_name, table_name, column_index"
+        )
+
+    def _estimate(self, text: str) -> Estimate:
+        estimates = [
+            int(node["extra_info"]["Estimated Cardinality"])
+            for node in _nodes(json.loads(text))
+            if str(node.get("extra_info", {}).get("Estimated Cardinality", "")).isdigit()
+        ]
+        return Estimate(rows=estimates[0] if estimates else None, cost=float(sum(estimates)))
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop(0)
+        if isinstance(node, list):
+            waiting = [*node, *waiting]
+        elif isinstance(node, dict):
+            yield node
+            waiting = [*node.get("children", []), *waiting]
