@@ -187,3 +187,33 @@ def _gold(
             places.append((schema, table.name.casefold()))
             table.set("db", exp.to_identifier(schema))
     return (tree.sql("sqlite"), places) if places else None
+
+
+def widened(dataset: Dataset, tables: int, columns: int) -> Dataset:
+    """The same questions over so many tables of so many columns each, for measuring time.
+
+    Tables that are missing are copies in schemas of their own; columns are borrowed from others.
+    """
+    spare = [column for table in dataset.tables for column in table["dimensions"]]
+    made: list[dict[str, Any]] = []
+    for index in range(tables):
+        table = dataset.tables[index % len(dataset.tables)]
+        copy = index // len(dataset.tables)
+        own = {column["name"].casefold(): column for column in table["dimensions"]}
+        place = index * columns
+        while len(own) < columns:
+            column = spare[place % len(spare)]
+            own.setdefault(column["name"].casefold(), column)
+            place += 1
+        base = table["base_table"]
+        schema = f"{base['schema']}_{copy}" if copy else base["schema"]
+        name = f"{table['name']}_{copy}" if copy else table["name"]
+        made.append(
+            {
+                **table,
+                "name": name,
+                "base_table": {**base, "schema": schema},
+                "dimensions": list(own.values()),
+            }
+        )
+    return Dataset(f"{dataset.name}-wide", made, dataset.relationships, dataset.questions)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from functools import cached_property, partial
 from typing import Any
 
@@ -16,7 +16,8 @@ from saaf_autogen.clock import Clock
 from saaf_autogen.errors import InvalidArguments, NotFound
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.context import ContextBuilder
-from saaf_autogen.semantic.metadata import MetadataResult, MetadataTables
+from saaf_autogen.semantic.metadata import MetadataResult
+from saaf_autogen.semantic.metadata_cache import MetadataCache
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard.plan import Plan, Scalar
@@ -168,8 +169,7 @@ class ActionContext:
             SqlRefused, InvalidArguments: it is no query on these tables, or not valid.
             PayloadTooLarge, TimedOut: it asks for too much.
         """
-        with closing(MetadataTables(self._data.view, clock=self.clock)) as tables:
-            return tables.query(sql, parameters)
+        return self._data.metadata.query(self._data.view, sql, parameters)
 
     def warehouse(self, name: str | None = None) -> CallerWarehouse:
         """A warehouse by its name, which may be left out where there is one.
@@ -229,9 +229,11 @@ class CallerData:
         access: Mapping[str, TableAccess],
         catalog: SemanticCatalog,
         contexts: ContextBuilder,
+        metadata: MetadataCache,
     ) -> None:
         self.access = access
         self.contexts = contexts
+        self.metadata = metadata
         self._catalog = catalog
 
     @cached_property
@@ -257,6 +259,7 @@ class ContextFactory:
         self._warehouses = warehouses
         self._clock = clock
         self._contexts = contexts or ContextBuilder()
+        self._metadata = MetadataCache(clock=clock)
         self._kept: OrderedDict[str, CallerData] = OrderedDict()
 
     def build(self, principal: Principal, call_id: str, run_id: str | None) -> ActionContext:
@@ -270,6 +273,10 @@ class ContextFactory:
             warehouses=self._warehouses,
         )
 
+    def close(self) -> None:
+        """Free what was built for callers."""
+        self._metadata.close()
+
     def _data_of(self, principal: Principal) -> CallerData:
         # Grants and files are fixed while the host runs, so the principal alone decides.
         key = principal.model_dump_json()
@@ -280,7 +287,7 @@ class ContextFactory:
                 for resource, facts in self._catalog.facts.items()
                 if (decided := self._policy.table_access(principal, facts)) is not None
             }
-            data = CallerData(access, self._catalog, self._contexts)
+            data = CallerData(access, self._catalog, self._contexts, self._metadata)
         self._kept[key] = data
         while len(self._kept) > _VIEWS_KEPT:
             self._kept.popitem(last=False)

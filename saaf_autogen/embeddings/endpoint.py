@@ -116,8 +116,9 @@ class EndpointEmbedder:
         (length,) = lengths
         if not 0 < length <= _LARGEST_DIMENSION:
             raise _failed("gave vectors of no usable dimension", _ADDRESS)
-        vectors = np.asarray([row.embedding for row in rows], np.float32)
-        norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+        vectors = np.asarray([row.embedding for row in rows], np.float64)
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         # NaN and infinity would make every later comparison silently false.
         if vectors.shape != (count, length) or not np.isfinite(norms).all() or not norms.all():
             raise _failed("gave vectors that are no numbers", _ADDRESS)

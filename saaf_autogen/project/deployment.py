@@ -66,7 +66,7 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
     findings = [*document.findings, *_check_settings(document, settings)]
     registry, scopes, faults = load_packs(folder / "tools")
     findings += faults
-    dialects = {name: each.engine for name, each in settings.warehouses.items()}
+    dialects = {name: each.dialect for name, each in settings.warehouses.items()}
     catalog = SemanticCatalog()
     try:
         catalog = load_semantic(folder / "semantic", None if "warehouses" in broken else dialects)

@@ -88,16 +88,17 @@ class Project:
         self._open_identity(clock)
         self.audit = AuditLog(self.database)
         self._semantic = ContextBuilder(open_library(settings.embeddings, self.state, os.environ))
+        self._contexts = ContextFactory(
+            policy=self.policy,
+            catalog=deployment.catalog,
+            warehouses=self.warehouses,
+            clock=clock,
+            contexts=self._semantic,
+        )
         self.invoker = Invoker(
             registry=deployment.registry,
             policy=self.policy,
-            contexts=ContextFactory(
-                policy=self.policy,
-                catalog=deployment.catalog,
-                warehouses=self.warehouses,
-                clock=clock,
-                contexts=self._semantic,
-            ),
+            contexts=self._contexts,
             audit=self.audit,
             effects=EffectStore(
                 self.database,
@@ -154,6 +155,7 @@ class Project:
             await self._callbacks.close(GRACE_S)
             self._started = False
         await self._semantic.close()
+        self._contexts.close()
         await self.models.close()
         await self.audit.close()
         await self._egress.aclose()

@@ -12,8 +12,9 @@ from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database, is_away
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import Deployment
-from saaf_autogen.settings import WarehouseSettings
-from saaf_autogen.sql import DuckDBWarehouse, GuardedWarehouse, QueryLimits, build_nycflights13
+from saaf_autogen.project.warehouses import guarded_warehouse
+from saaf_autogen.settings import DuckDBSettings
+from saaf_autogen.sql import GuardedWarehouse, build_nycflights13
 
 __all__ = [
     "SampleProgress",
@@ -73,27 +74,21 @@ def open_warehouses(
 ) -> dict[str, GuardedWarehouse]:
     """All warehouses by name; a sample that is missing is built first."""
     build_missing_samples(deployment, progress)
-    opened: dict[str, GuardedWarehouse] = {}
-    for name, settings in deployment.settings.warehouses.items():
-        path = deployment.folder / settings.path
-        warehouse = DuckDBWarehouse.open(name, path, memory_limit=settings.memory_limit)
-        mask_key = sealer.derive(f"mask:{name}")
-        opened[name] = GuardedWarehouse(warehouse, limits=_limits(settings), mask_key=mask_key)
-    return opened
+    return {
+        name: guarded_warehouse(deployment, name, sealer) for name in deployment.settings.warehouses
+    }
 
 
 def build_missing_samples(deployment: Deployment, progress: SampleProgress | None) -> None:
     """Build the sample warehouses that are not there yet."""
     for settings in deployment.settings.warehouses.values():
+        if not isinstance(settings, DuckDBSettings) or not settings.sample:
+            continue
         path = deployment.folder / settings.path
-        if settings.sample and not path.exists():
+        if not path.exists():
             _SAMPLES[settings.sample](path, progress=progress)
 
 
 def _database_url(deployment: Deployment) -> str | None:
     settings = deployment.settings.database
     return os.environ.get(settings.url_env) or settings.url
-
-
-def _limits(settings: WarehouseSettings) -> QueryLimits:
-    return QueryLimits(settings.max_rows, settings.max_bytes, settings.timeout_s)

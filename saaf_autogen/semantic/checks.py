@@ -60,7 +60,8 @@ class _Names:
 
     def means(self, use: TableUse) -> bool:
         base = self.table.base_table
-        return (
+        bare = not use.schema and not use.database
+        return (bare and use.name == self.table.name.casefold()) or (
             use.name == base.table.casefold()
             and use.schema in ("", base.schema_name.casefold())
             and use.database in ("", (base.database or self.warehouse).casefold())
@@ -202,6 +203,11 @@ class _Checker:
                     f"{item.name} is an enum without values",
                     "list all its values under sample_values",
                 )
+        self._circles(place, table, names)
+        for at, wanted in enumerate(table.saaf.limits.required_filters):
+            for index, column in enumerate(wanted):
+                where = (*place, "saaf", "limits", "required_filters", at, index)
+                self._physical(where, names, column)
         self._named((*place, "filters"), table.filters, names)
         self._named((*place, "metrics"), table.metrics, names)
         keys: list[tuple[Place, Key]] = [
@@ -252,6 +258,49 @@ class _Checker:
                 f"its columns: {', '.join(sorted(names.physical))}",
             )
 
+    def _physical(self, place: Place, names: _Names, column: str) -> None:
+        """A required filter is on a column: no engine narrows its reading by an expression."""
+        fields = [item for _, _, item in table_fields(names.table)]
+        plain = {
+            item.name.casefold()
+            for item in fields
+            if item.expr.strip('" ').casefold() in names.physical
+        }
+        if self.complete and column.casefold() not in names.physical | plain:
+            self._fault(
+                place,
+                f"the table {names.table.name} has no plain column {column!r}",
+                f"its columns: {', '.join(sorted(names.physical))}",
+            )
+
+    def _circles(self, place: Place, table: Table, names: _Names) -> None:
+        """Definitions that build on themselves; a real column of the name is no circle."""
+        uses: dict[str, set[str]] = {}
+        places: dict[str, Place] = {}
+        for key in ("dimensions", "time_dimensions", "facts", "measures", "filters", "metrics"):
+            for index, item in enumerate(getattr(table, key)):
+                try:
+                    use = read_expression(item.expr, self.dialect)
+                except SqlFault:
+                    continue
+                name = item.name.casefold()
+                if use.column is None and name not in uses:
+                    uses[name] = {column.name for column in use.columns} - names.physical
+                    places[name] = (*place, key, index, "expr")
+        for name, parts in uses.items():
+            reached: set[str] = set()
+            waiting = set(parts)
+            while waiting:
+                part = waiting.pop()
+                reached.add(part)
+                waiting |= uses.get(part, set()) - reached
+            if name in reached:
+                self._fault(
+                    places[name],
+                    f"{name} of {table.name} builds on itself",
+                    "let it name columns; describe a column as a field of its own",
+                )
+
     def _relationships(self) -> None:
         items = self.model.relationships
         self._unique(("relationships",), [item.name for item in items], "relationship")
@@ -296,16 +345,13 @@ class _Checker:
         for table in sorted(use.tables, key=str):
             if any(names.means(table) for names in self.shared):
                 continue
-            remedy = "describe it in the semantic layer"
-            named = [names for names in self.shared if names.table.name.casefold() == table.name]
-            if named:
-                remedy = f"write the base table's name: {named[0].table.base_table.table}"
-            self._fault(place, f"{query.name} reads the unknown table {table}", remedy)
+            message = f"{query.name} reads the unknown table {table}"
+            self._fault(place, message, "describe it in the semantic layer")
 
     def _query_columns(self, place: Place, query: VerifiedQuery, use: SqlUse) -> None:
         for column in sorted(use.columns, key=lambda item: (item.name, item.qualifier)):
             tables = self._certain(column)
-            if tables and not any(column.name in names.physical for names in tables):
+            if tables and not any(column.name in names.columns | names.named for names in tables):
                 where = " or ".join(sorted({names.table.base_table.table for names in tables}))
                 self._fault(
                     place,

@@ -364,12 +364,27 @@ class SemanticModel(_Strict):
     def to_yaml(self) -> str:
         """The model as YAML; loading it gives an equal model."""
         document = self.to_document()
-        return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+        # `saaf` says where the tables live: a reader looks for it at the top.
+        first = [key for key in ("name", "description", "saaf") if key in document]
+        body: dict[str, Any] = {key: document[key] for key in dict.fromkeys([*first, *document])}
+        return yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
     def to_json(self) -> str:
         """The model as JSON of the same shape; dates become ISO strings, as JSON has none."""
         document = self.to_document()
         return json.dumps(document, ensure_ascii=False, indent=2, default=date.isoformat)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text of several lines as a block, as people do."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in value else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _plain(value: Any) -> Any:

@@ -219,15 +219,15 @@ class QuestionReader:
         meanings: list[set[str]] = [set() for _ in words]
         spans: list[tuple[int, int]] = [(0, 0)] * len(words)
         found = sorted(self._meanings.find(words), key=lambda item: (item[0] - item[1], item[0]))
-        for start, end, meaning in found:
+        for start, end, meant in found:
             covers = {spans[index] for index in range(start, end)} - {(0, 0), (start, end)}
             # "number of" within "number of flights" is meant; within "tail number of" it is not.
-            within = all(first <= start and end <= last for first, last in covers)
-            if covers and not (within and meaning.startswith("#")):
+            if covers and not all(first <= start and end <= last for first, last in covers):
                 continue
+            kept = [item for item in meant if item.startswith("#")] if covers else meant
             for index in range(start, end):
                 spans[index] = (start, end) if not covers else spans[index]
-                meanings[index].add(meaning)
+                meanings[index].update(kept)
         return meanings
 
 

@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from saaf_autogen.semantic.retrieval import Retrieval
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.semantic.visible import VisibleField, VisibleTable
-from saaf_autogen.semantic.words import tokens
+from saaf_autogen.semantic.words import stems
 
 __all__ = ["estimate_tokens", "render"]
 
 _EXAMPLES = 3
 _EXAMPLE_SCORE = 0.3
 _VALUES = 24
+# Tables of more columns show those that matter: the first ones the rest too, where there is room.
+_WIDE = 24
+_ALWAYS = 12
+_FIRST = 5
 _TITLES = (
     "-- joins",
     "-- hints",
@@ -46,8 +50,8 @@ def render(view: SemanticView, found: Retrieval, token_budget: int) -> str:
 class _Piece:
     """Something that may be shown: how soon it is needed (less is sooner), and what it costs.
 
-    A table, or a column of it in full, or a line of a section; the latter two only with the table
-    that they name.
+    A table, or a column of it in full, or the columns of a wide one that were left out, or a line
+    of a section; all but the first only with the table that they name.
     """
 
     need: int
@@ -56,6 +60,7 @@ class _Piece:
     column: int = -1
     section: int = -1
     saves: str = ""
+    rest: bool = False
 
 
 class _Rendering:
@@ -65,19 +70,26 @@ class _Rendering:
         self._budget = budget
         self._ranks = {table.name: rank for rank, table in enumerate(found.tables)}
         self._warehouse = found.tables[0].warehouse
-        self._asked = {token.stem for word in found.question.words for token in tokens(word.text)}
+        self._said = {slot.text.casefold() for slot in found.question.slots}
+        self._named = {
+            rank: named
+            for rank, table in enumerate(found.tables)
+            if (named := self._narrow(rank, table)) is not None
+        }
+        self._asked = {item for word in found.question.words for item in stems(word.text)}
 
     def text(self) -> str:
         first = self._found.tables[0]
         head = f"-- warehouse {first.warehouse}, {first.dialect} SQL, named parameters :name"
         tables: set[int] = set()
+        whole: set[int] = set()
         columns: set[tuple[int, int]] = set()
         sections: dict[int, list[str]] = {}
         # In characters; the title of each section is taken off beforehand.
         left = self._budget * 7 // 2 - len(head) - sum(len(title) + 1 for title in _TITLES)
         for piece in sorted(self._pieces(), key=lambda item: item.need):
             cost = len(piece.text) + 1 - len(piece.saves)
-            part = piece.column >= 0 or piece.section >= 0
+            part = piece.column >= 0 or piece.section >= 0 or piece.rest
             if cost > left or (part and piece.table >= 0 and piece.table not in tables):
                 continue
             left -= cost
@@ -85,19 +97,26 @@ class _Rendering:
                 sections.setdefault(piece.section, []).append(piece.text)
             elif piece.column >= 0:
                 columns.add((piece.table, piece.column))
+            elif piece.rest:
+                whole.add(piece.table)
             else:
                 tables.add(piece.table)
         lines = [head]
         for rank in sorted(tables):
             shown = {column for table, column in columns if table == rank}
-            lines.append(self._table(self._found.tables[rank], shown))
+            named = None if rank in whole else self._named.get(rank)
+            lines.append(self._table(self._found.tables[rank], shown, named))
         for section in sorted(sections):
             lines += [_TITLES[section], *sections[section]]
         return "\n".join(lines)
 
     def _pieces(self) -> Iterator[_Piece]:
         for rank, table in enumerate(self._found.tables):
-            yield _Piece(4 * rank, self._table(table, set()), table=rank)
+            named = self._named.get(rank)
+            yield _Piece(4 * rank, self._table(table, set(), named), table=rank)
+            if named is not None and rank < _FIRST:
+                left = (field for at, field in enumerate(table.fields) if at not in named)
+                yield _Piece(45 + 10 * rank, "".join(map(_brief, left)), table=rank, rest=True)
             yield from self._columns(rank, table)
             for hint in table.hints:
                 text = f"{table.sql_name}: {hint}"
@@ -135,13 +154,39 @@ class _Rendering:
         essential = self._essential(rank, table)
         keys = [(table.warehouse, table.name, field.name) for field in table.fields]
         order = sorted(range(len(keys)), key=lambda index: -scores.get(keys[index], 0.0))
+        named = self._named.get(rank)
         for place, index in enumerate(order):
+            if rank >= _FIRST and named is not None and index not in named:
+                continue
             field = table.fields[index]
             need = (22 + place if keys[index] in scores else 60 + place) + 8 * rank
             if field.name in essential:
                 need = 6 + rank
+            saves = _brief(field) if named is None or index in named else ""
             text = _full(field, self._note(field))
-            yield _Piece(need, text, table=rank, column=index, saves=_brief(field))
+            yield _Piece(need, text, table=rank, column=index, saves=saves)
+
+    def _narrow(self, rank: int, table: VisibleTable) -> set[int] | None:
+        """The columns of a wide table that are named at any rate; None where all are."""
+        if len(table.fields) <= (_WIDE if rank < _FIRST else _ALWAYS):
+            return None
+        keys = set(table.primary_key)
+        for item in self._found.joins:
+            for ours, theirs in item.pairs:
+                keys |= {
+                    name
+                    for name, end in ((ours, item.left), (theirs, item.right))
+                    if end == table.name
+                }
+        scores = self._found.columns
+        order = sorted(
+            range(len(table.fields)),
+            key=lambda at: -scores.get((table.warehouse, table.name, table.fields[at].name), 0.0),
+        )
+        return {
+            *order[: _ALWAYS if rank < _FIRST else _ALWAYS // 2],
+            *(at for at, field in enumerate(table.fields) if {field.name, field.label} & keys),
+        }
 
     def _essential(self, rank: int, table: VisibleTable) -> set[str]:
         """Columns of the nearest example, and those whose values the question names."""
@@ -157,7 +202,7 @@ class _Rendering:
             names |= set(re.findall(r"\w+", near.query.sql))
         return names
 
-    def _table(self, table: VisibleTable, shown: set[int]) -> str:
+    def _table(self, table: VisibleTable, shown: set[int], named: set[int] | None) -> str:
         note = f" -- {table.description}" if table.description else ""
         if table.rows == "some":
             note += " (You see a part of its rows.)"
@@ -168,8 +213,12 @@ class _Rendering:
             if index in shown
         ]
         rest = "".join(
-            _brief(field) for index, field in enumerate(table.fields) if index not in shown
+            _brief(field)
+            for index, field in enumerate(table.fields)
+            if index not in shown and (named is None or index in named)
         )
+        if named is not None and (hidden := len(table.fields) - len(named | shown)):
+            rest += f" … and {hidden} more: semantic.describe_table"
         return "\n".join([*lines, *([f"  {rest.strip()}"] if rest else []), ")"])
 
     def _note(self, field: VisibleField) -> str:
@@ -190,13 +239,14 @@ class _Rendering:
 
     def _values(self, field: VisibleField) -> str:
         """All values of an enum; of another column those that the question names, or samples."""
+        if not field.sample_values and not field.values:
+            return ""
         known = [str(value) for value in field.sample_values]
         if not field.is_enum:
-            named = {slot.text.casefold() for slot in self._found.question.slots}
             said = [
                 value
                 for value, words in field.values.items()
-                if named & {value.casefold(), *(word.casefold() for word in words)}
+                if self._said & {value.casefold(), *(word.casefold() for word in words)}
             ]
             known = list(dict.fromkeys([*said, *known[:3]]))
         shown: list[str] = []
@@ -206,7 +256,7 @@ class _Rendering:
         return ", ".join([*shown, *(["…"] if len(known) > _VALUES else [])])
 
     def _is_asked(self, *words: str) -> bool:
-        return any(self._asked & {token.stem for token in tokens(word)} for word in words)
+        return any(not self._asked.isdisjoint(stems(word)) for word in words)
 
 
 def _full(field: VisibleField, note: str) -> str:

@@ -19,6 +19,7 @@ __all__ = [
     "is_value_shown",
     "label_of",
     "limits_of",
+    "names_in",
     "names_of",
     "samples_of",
     "scope_of",
@@ -35,6 +36,7 @@ class Scope:
     columns: dict[str, ColumnAccess] = field(default_factory=dict)
     shown: set[str] = field(default_factory=set)
     tested: frozenset[str] = frozenset()
+    usable: set[str] | None = None
 
     def tests(self, column: ColumnAccess) -> bool:
         """Whether a condition on rows or columns looks at the column."""
@@ -108,6 +110,12 @@ def limits_of(scope: Scope) -> dict[str, Any]:
 def described(table: CatalogTable) -> set[str]:
     """Its physical columns, in lower case."""
     return {item.use.column.casefold() for item in table.fields if item.use.column is not None}
+
+
+def names_in(table: CatalogTable) -> set[str]:
+    """All that SQL may name of it: columns and definitions, in lower case."""
+    items = (*table.fields, *table.filters, *table.metrics)
+    return described(table) | {item.spec.name.casefold() for item in items}
 
 
 def is_shown(item: CatalogField, scope: Scope) -> bool:

@@ -24,6 +24,7 @@ from saaf_autogen.semantic.scope import (
     is_value_shown,
     label_of,
     limits_of,
+    names_in,
     names_of,
     samples_of,
     scope_of,
@@ -179,6 +180,8 @@ class Selection:
 
     def _usable(self, scope: Scope) -> set[str]:
         """Names of definitions of a table all of whose parts the caller may see."""
+        if scope.usable is not None:
+            return scope.usable
         usable: set[str] = set()
         table = scope.table
         items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
@@ -189,6 +192,7 @@ class Selection:
             for item in waiting:
                 if all(self._sees(column, scope, usable) for column in item.use.columns):
                     usable.add(item.spec.name.casefold())
+        scope.usable = usable
         return usable
 
     def _sees(self, column: ColumnUse, scope: Scope, usable: set[str]) -> bool:
@@ -336,7 +340,7 @@ class Selection:
             use
             for use in (*item.use.columns, *loose)
             for scope in _owners(use, item.use, scopes)
-            if use.name in described(scope.table) - set(scope.columns)
+            if use.name in names_in(scope.table) - set(scope.columns) - self._usable(scope)
         ]
         whole = all(described(scope.table) <= set(scope.columns) for scope in scopes)
         return not hidden and (whole or not item.use.natural)

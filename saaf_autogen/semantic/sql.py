@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
@@ -101,6 +102,8 @@ def read_query(sql: str, dialect: str) -> SqlUse:
     return _use(tree, frozenset(_scoped_columns(tree)))
 
 
+# Checks and catalog read the same ones, and column names recur from table to table.
+@lru_cache(maxsize=20_000)
 def read_expression(sql: str, dialect: str) -> SqlUse:
     """Read an expression of one table, such as a filter or a metric.
 

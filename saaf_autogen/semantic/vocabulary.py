@@ -50,14 +50,12 @@ class LogicalTable:
     @cached_property
     def values(self) -> Mapping[str, Definition]:
         """Fields and filters by name in lower case."""
-        items = [item for item in self.definitions if item.kind != "metric"]
-        return {item.name.lower(): item for item in reversed(items)}
+        return _by_name(item for item in self.definitions if item.kind != "metric")
 
     @cached_property
     def metrics(self) -> Mapping[str, Definition]:
         """Metrics by name in lower case."""
-        items = [item for item in self.definitions if item.kind == "metric"]
-        return {item.name.lower(): item for item in reversed(items)}
+        return _by_name(item for item in self.definitions if item.kind == "metric")
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,30 @@ class Vocabulary:
 
     def of(self, table: str) -> tuple[LogicalTable, ...]:
         """The logical tables on a base table ``SCHEMA.TABLE``."""
-        return tuple(item for item in self.tables if item.table == table)
+        return self._by_table.get(table, ())
 
     def named(self, name: str) -> tuple[LogicalTable, ...]:
         """The logical tables of a name."""
-        return tuple(item for item in self.tables if item.name.lower() == name.lower())
+        return self._by_name.get(name.lower(), ())
+
+    @cached_property
+    def _by_table(self) -> dict[str, tuple[LogicalTable, ...]]:
+        found: dict[str, tuple[LogicalTable, ...]] = {}
+        for item in self.tables:
+            found[item.table] = (*found.get(item.table, ()), item)
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[LogicalTable, ...]]:
+        found: dict[str, tuple[LogicalTable, ...]] = {}
+        for item in self.tables:
+            found[item.name.lower()] = (*found.get(item.name.lower(), ()), item)
+        return found
+
+
+def _by_name(items: Iterable[Definition]) -> dict[str, Definition]:
+    """By name in lower case; the first of a name counts."""
+    found: dict[str, Definition] = {}
+    for item in items:
+        found.setdefault(item.name.lower(), item)
+    return found

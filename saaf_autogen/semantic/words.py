@@ -138,18 +138,18 @@ class Phrases(Generic[Meaning]):
     """Finds known phrases, word by word on stems, in texts."""
 
     def __init__(self) -> None:
-        self._by_first: dict[str, list[tuple[tuple[str, ...], Meaning]]] = {}
+        self._by_first: dict[str, dict[tuple[str, ...], list[Meaning]]] = {}
 
     def add(self, phrase: str, meaning: Meaning) -> None:
         """Know a phrase; it may have several meanings."""
         found = stems(phrase)
         if found:
-            self._by_first.setdefault(found[0], []).append((found, meaning))
+            self._by_first.setdefault(found[0], {}).setdefault(found, []).append(meaning)
 
-    def find(self, words: list[Token]) -> Iterator[tuple[int, int, Meaning]]:
-        """Every occurrence as (first word, word after the last, meaning)."""
+    def find(self, words: list[Token]) -> Iterator[tuple[int, int, list[Meaning]]]:
+        """Every occurrence as (first word, word after the last, its meanings)."""
         asked = tuple(word.stem for word in words)
         for start, first in enumerate(asked):
-            for phrase, meaning in self._by_first.get(first, ()):
+            for phrase, meanings in self._by_first.get(first, {}).items():
                 if asked[start : start + len(phrase)] == phrase:
-                    yield start, start + len(phrase), meaning
+                    yield start, start + len(phrase), meanings

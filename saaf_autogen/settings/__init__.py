@@ -17,6 +17,12 @@ from saaf_autogen.settings.model import (
     RunSettings,
     ServerSettings,
     Settings,
+)
+from saaf_autogen.settings.warehouses import (
+    DuckDBSettings,
+    PostgreSQLSettings,
+    SnowflakeSettings,
+    SQLAlchemySettings,
     WarehouseSettings,
 )
 
@@ -26,6 +32,7 @@ __all__ = [
     "DatabaseSettings",
     "DenySettings",
     "Document",
+    "DuckDBSettings",
     "EgressSettings",
     "EmbeddingSettings",
     "GrantLimits",
@@ -33,10 +40,13 @@ __all__ = [
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",
+    "PostgreSQLSettings",
     "PrincipalSettings",
     "RunSettings",
+    "SQLAlchemySettings",
     "ServerSettings",
     "Settings",
+    "SnowflakeSettings",
     "WarehouseSettings",
     "parse_document",
     "read_document",

@@ -59,7 +59,18 @@ class Document:
                 self.findings.append(self._explain(model, fault["loc"], fault))
             return None
 
+    def _without_tags(self, place: Place) -> Place:
+        """A place as the file has it: pydantic puts the tag of a union among the keys."""
+        node, kept = self.data, list[str | int]()
+        for part in place:
+            if isinstance(node, dict) and part not in node and node.get("engine") == part:
+                continue
+            kept.append(part)
+            node = node.get(part) if isinstance(node, dict) else None
+        return tuple(kept)
+
     def _explain(self, model: type[BaseModel], place: Place, fault: Any) -> Finding:
+        place = self._without_tags(place)
         where = ".".join(str(part) for part in place) or "the document"
         if fault["type"] == "extra_forbidden":
             known = ", ".join(sorted(model.model_fields)) if len(place) == 1 else ""
@@ -75,6 +86,8 @@ def _remedy(fault: Any) -> str:
     kind, context = str(fault["type"]), fault.get("ctx", {})
     if kind in ("literal_error", "enum"):
         return f"write one of {context['expected']}"
+    if kind == "union_tag_invalid":
+        return f"write one of {context['expected_tags']}"
     if kind == "string_pattern_mismatch":
         return f"write what fits {context['pattern']}"
     if kind.endswith(("_type", "_parsing")):

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saaf_autogen.settings.embeddings import EmbeddingSettings
+from saaf_autogen.settings.warehouses import WarehouseSettings
 
 __all__ = [
     "ClientSettings",
@@ -23,7 +24,6 @@ __all__ = [
     "RunSettings",
     "ServerSettings",
     "Settings",
-    "WarehouseSettings",
 ]
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -89,20 +89,6 @@ class ModelSettings(_Strict):
         if self.provider == "azure" and not (self.base_url and self.azure_deployment):
             raise ValueError("an azure model needs `base_url` and `azure_deployment`")
         return self
-
-
-class WarehouseSettings(_Strict):
-    """A warehouse that actions query by its name."""
-
-    engine: Literal["duckdb"]
-    path: str = Field(description="file, relative to the deployment folder")
-    sample: Literal["nycflights13"] | None = Field(
-        default=None, description="build this sample into `path` when it is missing"
-    )
-    max_rows: int = Field(default=10_000, ge=1, le=1_000_000)
-    max_bytes: int = Field(default=1_000_000, ge=1_000, le=50_000_000)
-    timeout_s: float = Field(default=20, gt=0, le=600)
-    memory_limit: str = "1GB"
 
 
 class PrincipalSettings(_Strict):

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from saaf_autogen.auth.access import TableAccess, least
+from saaf_autogen.auth.access import TableAccess
 from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard import Guard, PhysicalTable, Plan, VisibleTable
 from saaf_autogen.sql.guard.plan import Scalar
@@ -160,8 +160,8 @@ class GuardedWarehouse:
         limits = self._limits
         return replace(
             limits,
-            timeout_s=least(limits.timeout_s, plan.timeout_s, timeout_s) or limits.timeout_s,
-            max_bytes=least(limits.max_bytes, plan.max_bytes) or limits.max_bytes,
+            timeout_s=min(x for x in (limits.timeout_s, plan.timeout_s, timeout_s) if x is not None),
+            max_bytes=min(x for x in (limits.max_bytes, plan.max_bytes) if x is not None),
         )
 
     def _table(self, name: str, access: TableAccess) -> VisibleTable:

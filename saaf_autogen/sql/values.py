@@ -69,10 +69,16 @@ def json_column(values: pa.Array, field: pa.Field) -> list[Any]:
     kind = stands_for(field)
     plain = _convert(values)
     if kind == "number":
-        return [None if text is None else _number_of(text) for text in plain]
+        return [_deep(value, _number_of) for value in plain]
     if kind == "json":
-        return [None if text is None else _json_of(text) for text in plain]
+        return [_deep(value, _json_of) for value in plain]
     return plain
+
+
+def _deep(value: Any, read: Callable[[str], Any]) -> Any:
+    if isinstance(value, list):
+        return [_deep(item, read) for item in value]
+    return None if value is None else read(value)
 
 
 def _convert(values: pa.Array) -> list[Any]:

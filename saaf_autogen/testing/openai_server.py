@@ -1,4 +1,4 @@
-"""A model server that speaks OpenAI's chat API over real HTTP and says what a script tells it.
+"""A model server that speaks OpenAI's API over real HTTP and says what a script tells it.
 
 The script is a function of the request, so a conversation that is done again goes the same way.
 Faults are replies too: a server's errors, pages of HTML, broken JSON, a dropped connection.
@@ -17,7 +17,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-__all__ = ["Broken", "Calls", "Dropped", "Failure", "OpenAIServer", "Reply", "Slow", "Text"]
+__all__ = [
+    "Broken",
+    "Calls",
+    "Dropped",
+    "Failure",
+    "OpenAIServer",
+    "Reply",
+    "Slow",
+    "Text",
+    "Vectors",
+]
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,13 @@ class Calls:
 
     calls: Sequence[tuple[str, Mapping[str, Any] | str]]
     ids: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """An answer of /embeddings: a vector for each text, in order."""
+
+    rows: Sequence[Sequence[float]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +89,7 @@ class Slow:
     then: Reply
 
 
-Reply = Text | Calls | Failure | Broken | Dropped | Slow
+Reply = Text | Calls | Vectors | Failure | Broken | Dropped | Slow
 Script = Callable[[dict[str, Any]], Reply]
 
 
@@ -163,6 +180,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._whole(reply.status, json.dumps({"error": error}).encode(), reply.headers)
         elif isinstance(reply, Broken):
             self._whole(200, reply.body, {"Content-Type": reply.content_type})
+        elif isinstance(reply, Vectors):
+            self._whole(200, json.dumps(_embeddings(body, reply)).encode(), {})
         elif body.get("stream"):
             self._stream(body, reply)
         elif isinstance(reply, Dropped):
@@ -230,6 +249,18 @@ def _tool_calls(reply: Calls) -> list[dict[str, Any]]:
         }
         for index, (name, said) in enumerate(reply.calls)
     ]
+
+
+def _embeddings(body: dict[str, Any], reply: Vectors) -> dict[str, Any]:
+    return {
+        "object": "list",
+        "data": [
+            {"object": "embedding", "index": index, "embedding": list(row)}
+            for index, row in enumerate(reply.rows)
+        ],
+        "model": body.get("model", ""),
+        "usage": {"prompt_tokens": 1, "total_tokens": 1},
+    }
 
 
 def _completion(body: dict[str, Any], reply: Text | Calls) -> dict[str, Any]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -237,3 +238,54 @@ def test_loading_raises_all_findings_in_one_error(folder: Write) -> None:
 
     assert len(caught.value.findings) == 2
     assert "ordres" in str(caught.value)
+
+
+def test_definitions_that_build_on_themselves_are_faults_at_their_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        dedent(
+            """
+            name: a
+            saaf: {version: 1, warehouse: w, dialect: duckdb}
+            tables:
+            - name: t
+              base_table: {schema: main, table: t}
+              dimensions:
+              - {name: raw, expr: code, data_type: VARCHAR}
+              - {name: code, expr: UPPER(code), data_type: VARCHAR}
+              - {name: one, expr: two + 1, data_type: INTEGER}
+              - {name: two, expr: one + 1, data_type: INTEGER}
+              - {name: self, expr: self + 1, data_type: INTEGER}
+              metrics:
+              - {name: rate, expr: SUM(one) / rate}
+            """
+        )
+    )
+    found = check_semantic(tmp_path, {"w": "duckdb"})
+    assert [(fault.line, fault.message) for fault in found] == [
+        (10, "one of t builds on itself"),
+        (11, "two of t builds on itself"),
+        (12, "self of t builds on itself"),
+        (14, "rate of t builds on itself"),
+    ]
+
+
+def test_a_verified_query_may_read_a_table_by_its_logical_name(tmp_path: Path) -> None:
+    text = """
+    name: a
+    saaf: {version: 1, warehouse: w, dialect: duckdb}
+    tables:
+    - name: sales
+      base_table: {schema: main, table: orders}
+      dimensions: [{name: id, expr: id, data_type: INTEGER}]
+      filters: [{name: first, expr: id < 9}]
+      metrics: [{name: number, expr: COUNT(*)}]
+    verified_queries:
+    - {name: one, question: How many, sql: SELECT AGG(number) FROM sales WHERE first}
+    - {name: two, question: How many, sql: SELECT AGG(numbers) FROM sales}
+    """
+    (tmp_path / "a.yaml").write_text(dedent(text))
+    (fault,) = check_semantic(tmp_path, {"w": "duckdb"})
+    assert (fault.line, fault.message) == (
+        12,
+        "two reads the unknown column 'numbers' of orders",
+    )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from saaf_autogen.errors import (
 )
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.metadata import MetadataTables
+from saaf_autogen.semantic.metadata_cache import MetadataCache
 from saaf_autogen.semantic.view import SemanticView
 from tests.semantic.conftest import make_access
 
@@ -212,3 +214,41 @@ def test_a_result_that_is_too_large_is_refused(everything: SemanticView) -> None
 def test_metadata_rows_are_json(metadata: MetadataTables) -> None:
     for name in ("tables", "fields", "relationships", "metrics", "filters", "examples"):
         assert json.dumps(metadata.query(f"SELECT * FROM semantic.{name}").rows)
+
+
+class TestCache:
+    def test_equal_views_share_their_tables_and_different_ones_do_not(
+        self, sample: SemanticCatalog
+    ) -> None:
+        cache = MetadataCache()
+        count = "SELECT COUNT(*) FROM semantic.fields"
+        whole = SemanticView(sample, make_access(sample))
+        again = SemanticView(sample, make_access(sample))
+        narrow = SemanticView(sample, make_access(sample, hide={"flights": None}))
+        (every,) = cache.query(whole, count).rows
+        assert cache.query(again, count).rows == (every,)
+        assert cache.query(narrow, count).rows < (every,)
+        cache.close()
+        # It may be used again; what was closed is built anew.
+        assert cache.query(whole, count).rows == (every,)
+        cache.close()
+
+    def test_many_threads_over_more_views_than_are_kept_get_their_own_answers(
+        self, sample: SemanticCatalog
+    ) -> None:
+        cache = MetadataCache(size=1)
+        views = {
+            hidden: SemanticView(sample, make_access(sample, hide={hidden: None}))
+            for hidden in ("flights", "planes", "weather")
+        }
+
+        def names(hidden: str) -> set[str]:
+            rows = cache.query(views[hidden], "SELECT table_name FROM semantic.tables").rows
+            return {str(row[0]) for row in rows}
+
+        asked = [hidden for hidden in views for _ in range(30)]
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(names, asked))
+        cache.close()
+        everything = {"flights", "planes", "weather", "airlines", "airports"}
+        assert answers == [everything - {hidden} for hidden in asked]

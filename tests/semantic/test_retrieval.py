@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from saaf_autogen.semantic.bm25 import Bm25
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.questions import unmatched
-from saaf_autogen.semantic.bm25 import Bm25
 from saaf_autogen.semantic.retrieval import RetrievalIndex
 from saaf_autogen.semantic.view import SemanticView
 from saaf_autogen.semantic.words import stem

@@ -10,18 +10,37 @@ import pytest
 
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.loader import load_semantic
-from tests.semantic.conftest import SAMPLE
+from saaf_autogen.semantic.view import SemanticView
+from saaf_autogen.sql.guard import Guard, PhysicalTable, VisibleTable
+from saaf_autogen.sql.guard.dialects import dialect_named
+from tests.semantic.conftest import SAMPLE, make_access
 
-QUERIES = {query.spec.name: query.spec for query in load_semantic(SAMPLE).queries}
+CATALOG = load_semantic(SAMPLE)
+QUERIES = {query.spec.name: query.spec for query in CATALOG.queries}
+VIEW = SemanticView(CATALOG, make_access(CATALOG))
+TABLES = {
+    resource.removeprefix("wh://nyc/"): access for resource, access in make_access(CATALOG).items()
+}
+GUARD = Guard(dialect_named("duckdb"), mask_key="test")
 
 
 def run(warehouse: duckdb.DuckDBPyConnection, name: str, **values: object) -> list[Any]:
+    """The rows of a verified query, planned as for a caller who may see everything."""
     query = QUERIES[name]
-    examples = {key: item.example for key, item in query.saaf.parameters.items()} | values
-    sql = query.sql
-    for key in examples:
-        sql = sql.replace(f":{key}", f"${key}")
-    return warehouse.execute(sql, examples or None).fetchall()
+    examples: dict[str, Any] = {
+        key: item.example for key, item in query.saaf.parameters.items()
+    } | values
+    plan = GUARD.plan(
+        query.sql,
+        visible={
+            table: VisibleTable(PhysicalTable("nyc", *table.split(".")), each)
+            for table, each in TABLES.items()
+        },
+        parameters=examples,
+        max_rows=10_000,
+        vocabulary=VIEW.vocabulary("nyc"),
+    )
+    return warehouse.execute(plan.sql, dict(plan.parameters) or None).fetchall()
 
 
 @pytest.mark.parametrize("name", QUERIES)

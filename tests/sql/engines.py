@@ -18,7 +18,7 @@ from saaf_autogen.sql.guard.plan import Plan, Scalar
 __all__ = ["BareDuckDB", "BarePostgres", "Outcome"]
 
 _TIMEOUT_S = 1.0
-# DuckDB prints all labels of an ENUM; the warehouse tells none, and is tested for it.
+# DuckDB prints all labels of an ENUM, as a type and in errors; the warehouse tells none.
 _ENUM = re.compile(r"ENUM\([^)]*\)")
 _USERS_TYPES = 16_384  # PostgreSQL numbers types that a user made from here on.
 
@@ -58,6 +58,10 @@ class BareDuckDB:
         self._connection.execute("ATTACH ':memory:' AS w; USE w; SET threads = 1")
         self._connection.execute(schema)
 
+    def build(self, schema: str) -> None:
+        """Execute SQL that changes the world."""
+        self._connection.execute(schema)
+
     def run(self, sql: str, parameters: Mapping[str, Scalar], rows: int = 1_000) -> Outcome:
         """Execute anything; it is interrupted after a second."""
         cursor = self._connection.cursor()
@@ -70,7 +74,7 @@ class BareDuckDB:
             columns = tuple((str(item[0]), _ENUM.sub("ENUM", str(item[1]))) for item in described)
             return Outcome(columns, _rows(cursor.fetchmany(rows)))
         except (duckdb.Error, RuntimeError, ValueError, OverflowError) as error:
-            return Outcome(error=str(error), kind=type(error).__name__)
+            return Outcome(error=_ENUM.sub("ENUM", str(error)), kind=type(error).__name__)
         finally:
             alarm.cancel()
             cursor.close()
@@ -127,14 +131,21 @@ class BarePostgres:
     Args:
         url: an empty database.
         schema: SQL that builds the world.
+        search_path: where names without a schema are looked up. The warehouse looks into
+            ``pg_catalog`` alone, where no user can put a function.
     """
 
     def __init__(self, url: str, schema: str, search_path: str = "pg_catalog") -> None:
         self._watcher = psycopg.connect(url, autocommit=True)
-        self._watcher.execute(cast("LiteralString", schema))
+        self._watcher.execute("SET synchronous_commit = off")
+        self.build(schema)
         self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=None)
         self._connection.execute(f"SET statement_timeout = {int(_TIMEOUT_S * 1000)}")
         self._connection.execute(cast("LiteralString", f"SET search_path = {search_path}"))
+
+    def build(self, schema: str) -> None:
+        """Execute SQL that changes the world."""
+        self._watcher.execute(cast("LiteralString", schema))
 
     def run(self, sql: str, parameters: Mapping[str, Scalar], rows: int = 1_000) -> Outcome:
         """Execute anything that psycopg takes; the server stops it after a second."""
@@ -143,15 +154,6 @@ class BarePostgres:
     def plan(self, plan: Plan) -> Outcome:
         """Execute a plan of the guard."""
         return self.run(plan.sql, plan.parameters, plan.max_rows)
-
-    def plain(self, sql: str) -> Outcome:
-        """Execute a caller's own text, which must name no parameters, and undo what it did."""
-
-        def execute(cursor: psycopg.Cursor[Any]) -> object:
-            return cursor.execute(cast("LiteralString", sql))
-
-        with self._connection.transaction(force_rollback=True):
-            return self._do(execute, 1_000)
 
     def relations(self, plan: Plan) -> set[tuple[str, str]]:
         """Schema and name of each table that PostgreSQL itself would read for a plan."""

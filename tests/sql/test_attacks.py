@@ -1,62 +1,117 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
+import psycopg
 import pytest
 
-from saaf_autogen.errors import SaafError, SqlRefused
+from saaf_autogen.errors import SaafError
 from saaf_autogen.sql import GuardedWarehouse
-from tests.sql import attacks, world
+from tests.sql import world
+from tests.sql.attacks import Attack, corpus
+from tests.sql.attacks.oracle import told, told_names
+from tests.sql.attacks.trial import Trial, duckdb_trial, postgres_trial, snowflake_trial
 
-REFUSED = [(rule, sql) for rule, texts in attacks.REFUSED.items() for sql in texts]
+DUCKDB, POSTGRES, SNOWFLAKE = corpus("duckdb"), corpus("postgres"), corpus("snowflake")
 
 
-async def outcome(guarded: GuardedWarehouse, sql: str) -> tuple[str, SaafError | None]:
-    """Everything that a caller could read of a query, and the error if there was one."""
+@pytest.fixture(scope="module")
+def duckdb_engines() -> Iterator[Trial]:
+    trial = duckdb_trial()
+    yield trial
+    trial.close()
+
+
+@pytest.fixture(scope="module")
+def snowflake_engines() -> Iterator[Trial]:
+    trial = snowflake_trial()
+    yield trial
+    trial.close()
+
+
+@pytest.fixture(scope="module")
+def postgres_engines(postgres_server: str) -> Iterator[Trial]:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        for name in ("attacked", "attacked_twin"):
+            connection.execute(f"CREATE DATABASE {name}")
+    trial = postgres_trial(
+        *(
+            postgres_server.replace("/postgres?", f"/{name}?")
+            for name in ("attacked", "attacked_twin")
+        )
+    )
+    yield trial
+    trial.close()
+
+
+def named(attack: Attack) -> str:
+    return f"{attack.kind}: {attack.sql[:120]}".encode("ascii", "replace").decode()
+
+
+def test_the_corpora_are_large_and_many_of_their_statements_are_of_one_dialect() -> None:
+    for attacks, least in ((DUCKDB, 600), (POSTGRES, 700), (SNOWFLAKE, 400)):
+        assert len(attacks) >= least
+    distinct = {(a.sql, str(a.parameters)) for a in (*DUCKDB, *POSTGRES, *SNOWFLAKE)}
+    assert len(distinct) >= 1_200
+
+
+@pytest.mark.parametrize("attack", DUCKDB, ids=named)
+def test_an_attack_on_bare_duckdb_is_repelled_by_the_guard_alone(
+    duckdb_engines: Trial, attack: Attack
+) -> None:
+    assert not duckdb_engines.of(attack).faults
+
+
+@pytest.mark.parametrize("attack", POSTGRES, ids=named)
+def test_an_attack_on_postgresql_as_a_superuser_is_repelled_by_the_guard_alone(
+    postgres_engines: Trial, attack: Attack
+) -> None:
+    assert not postgres_engines.of(attack).faults
+
+
+@pytest.mark.parametrize("attack", SNOWFLAKE, ids=named)
+def test_an_attack_on_snowflake_is_refused_or_reads_projections_alone(
+    snowflake_engines: Trial, attack: Attack
+) -> None:
+    assert not snowflake_engines.of(attack).faults
+
+
+@pytest.mark.parametrize("attack", DUCKDB, ids=named)
+async def test_an_attack_on_the_duckdb_warehouse_tells_nothing_hidden(
+    guarded: GuardedWarehouse, attack: Attack
+) -> None:
     try:
-        result = await guarded.query(sql, visible=world.visible(), timeout_s=0.4)
+        result = await guarded.query(
+            attack.sql,
+            visible=world.visible(),
+            parameters=attack.parameters,
+            timeout_s=0.4,
+        )
     except SaafError as error:
-        return json.dumps(error.problem()) + str(error), error
-    columns = [[column.name, column.type] for column in result.columns]
-    return json.dumps([columns, result.rows, result.cut, result.tables]), None
+        text = json.dumps(error.problem()) + str(error)
+    else:
+        columns = [[column.name, column.type] for column in result.columns]
+        text = json.dumps([columns, result.rows, result.cut, result.tables])
+    assert not told(text, attack.sql, attack.parameters)
+    assert not told_names(text, attack.sql, attack.parameters)
 
 
-def assert_nothing_told(sql: str, text: str) -> None:
-    written = sql.lower()
-    for canary in world.CANARIES:
-        # What the caller wrote may come back; each canary they wrote stands for itself alone.
-        shown = text.replace(canary, "") if canary.lower() in written else text
-        assert canary not in shown, text
-    for name in world.HIDDEN_NAMES:
-        assert name in written or name not in text.lower(), text
-
-
-def test_the_corpus_is_large() -> None:
-    assert len(REFUSED) + len(attacks.FUNCTIONS_THAT_READ) + len(attacks.HARMLESS) >= 300
-
-
-@pytest.mark.parametrize(("rule", "sql"), REFUSED)
-async def test_an_attack_is_refused_by_its_rule(
-    guarded: GuardedWarehouse, rule: str, sql: str
-) -> None:
-    text, error = await outcome(guarded, sql)
-    assert isinstance(error, SqlRefused), text
-    assert error.rule == rule, error
-    assert error.remedy or rule == "syntax"
-    assert_nothing_told(sql, text)
-
-
-@pytest.mark.parametrize("sql", attacks.FUNCTIONS_THAT_READ)
-async def test_a_function_that_reads_is_refused_in_from(
-    guarded: GuardedWarehouse, sql: str
-) -> None:
-    text, error = await outcome(guarded, sql)
-    assert isinstance(error, SqlRefused), text
-    assert error.rule in {"function", "table_function", "construct", "unknown_table", "syntax"}
-    assert_nothing_told(sql, text)
-
-
-@pytest.mark.parametrize("sql", attacks.HARMLESS)
-async def test_what_runs_tells_nothing_hidden(guarded: GuardedWarehouse, sql: str) -> None:
-    text, _ = await outcome(guarded, sql)
-    assert_nothing_told(sql, text)
+@pytest.mark.parametrize(
+    ("sql", "fault"),
+    [
+        ("SELECT tailnum FROM flights", "it told CANARY_TAIL_1"),
+        ("SELECT count(*) FROM flights", "it tells worlds apart"),
+        ("CREATE TABLE stolen AS SELECT 1 AS x", "it changed"),
+        ("SELECT count(*) FROM flights WHERE 1 // (id - 424242001) > 9", "it tells worlds apart"),
+    ],
+)
+def test_the_oracle_notices_what_leaks_without_a_guard(sql: str, fault: str) -> None:
+    trial = duckdb_trial()
+    plan = trial.guard.plan("SELECT 1", visible=trial.visible, max_rows=1_000)
+    # The plan of an unguarded host: the caller's own text.
+    object.__setattr__(plan, "sql", sql)
+    object.__setattr__(trial.guard, "plan", lambda *_, **__: plan)
+    faults = trial.of(Attack("duckdb", "control", sql)).faults
+    trial.close()
+    assert any(fault in found for found in faults), faults

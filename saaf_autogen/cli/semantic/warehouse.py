@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["add_to"]
+__all__ = ["Samples", "add_to", "diff", "scaffold", "verify"]
 
 ProjectOption = Annotated[
     Path | None,
@@ -24,9 +24,7 @@ WarehouseOption = Annotated[
 ]
 TableOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--table", help="Only tables like SCHEMA.TABLE, with * and ?; repeat for more."
-    ),
+    typer.Option("--table", help="Only tables like SCHEMA.TABLE, with * and ?; repeat for more."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seconds = Annotated[
@@ -78,7 +76,7 @@ def scaffold(
     what stands in a comment stays out. Columns become visible to holders of grants by this; they
     are listed.
     """
-    from saaf_autogen.cli.semantic.warehouse_reports import scaffold as run
+    from saaf_autogen.cli.semantic.warehouse_reports import run_scaffold as run
 
     run(
         project,
@@ -103,7 +101,7 @@ def diff(
     project: ProjectOption = None,
 ) -> None:
     """Compare semantic files with the warehouse; exit status 1 if queries break by a difference."""
-    from saaf_autogen.cli.semantic.warehouse_reports import diff as run
+    from saaf_autogen.cli.semantic.warehouse_reports import run_diff as run
 
     run(project, warehouse, tables=table or [], values=values, as_json=json, timeout_s=timeout)
 
@@ -118,6 +116,6 @@ def verify(
     project: ProjectOption = None,
 ) -> None:
     """Run every verified query, metric and named filter; exit status 1 if one fails."""
-    from saaf_autogen.cli.semantic.warehouse_reports import verify as run
+    from saaf_autogen.cli.semantic.warehouse_reports import run_verify as run
 
     run(project, warehouse, names or [], as_json=json)

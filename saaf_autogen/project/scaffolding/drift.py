@@ -18,13 +18,17 @@ from saaf_autogen.semantic.sql import SqlFault, SqlUse, TableUse, read_expressio
 from saaf_autogen.sql.introspection import (
     ColumnInfo,
     Introspection,
+    Progress,
     TableInfo,
     Value,
     family_of,
+    introspect,
+    look_for_values,
     plain_type,
 )
+from saaf_autogen.sql.warehouse import Warehouse
 
-__all__ = ["Drift", "DriftKind", "enumerations", "find_drift"]
+__all__ = ["Drift", "DriftKind", "compare", "enumerations", "find_drift"]
 
 DriftKind = Literal[
     "table_missing",
@@ -60,6 +64,34 @@ class Drift:
     breaks: bool
     table: str
     column: str | None = None
+
+
+async def compare(
+    site: Site,
+    warehouse: Warehouse,
+    *,
+    only: Sequence[str] = (),
+    values: bool = True,
+    timeout_s: float = 30.0,
+    progress: Progress | None = None,
+) -> tuple[list[Drift], list[str]]:
+    """Compare the files with a warehouse: differences, and notes on what was not compared.
+
+    Args:
+        site: the deployment.
+        warehouse: open.
+        only: patterns such as ``sales.*`` of the tables that are wanted; none means all.
+        values: whether to look for values that an enumeration lacks, which reads the tables.
+        timeout_s: seconds for each column whose values are looked for.
+        progress: told of each such column.
+
+    Raises:
+        WarehouseFailed, TimedOut: the warehouse is down, or its catalog cannot be read.
+    """
+    found = await introspect(warehouse, only=only)
+    wanted = enumerations(site, found) if values else []
+    seen, notes = await look_for_values(warehouse, wanted, timeout_s=timeout_s, progress=progress)
+    return find_drift(site, found, seen, whole=not only), [*found.notes, *notes]
 
 
 def enumerations(site: Site, found: Introspection) -> list[tuple[TableInfo, ColumnInfo]]:

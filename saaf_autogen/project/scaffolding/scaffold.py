@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from saaf_autogen.auth.grants import compile_grant
+from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.project.scaffolding.drafts import (
     SECTIONS,
     FieldDraft,
@@ -24,9 +25,19 @@ from saaf_autogen.project.scaffolding.text import (
     relationship_lines,
     table_lines,
 )
-from saaf_autogen.sql.introspection import ColumnInfo, Introspection, Profile, TableInfo
+from saaf_autogen.sql.introspection import (
+    ColumnInfo,
+    Introspection,
+    Profile,
+    Progress,
+    SampleMode,
+    TableInfo,
+    introspect,
+    look_into,
+)
+from saaf_autogen.sql.warehouse import Warehouse
 
-__all__ = ["Becoming", "ScaffoldPlan", "gaps", "plan_scaffold"]
+__all__ = ["Becoming", "ScaffoldPlan", "gaps", "plan_scaffold", "scaffold"]
 
 Key = tuple[str, str]
 
@@ -78,6 +89,45 @@ class _Work:
     names: dict[Key, str] = field(default_factory=dict)
     described: dict[Key, set[str]] = field(default_factory=dict)
     fresh: set[Key] = field(default_factory=set)
+
+
+async def scaffold(
+    site: Site,
+    warehouse: Warehouse,
+    *,
+    only: Sequence[str] = (),
+    samples: SampleMode = "safe",
+    per_table: bool = False,
+    update_samples: bool = False,
+    timeout_s: float = 30.0,
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> ScaffoldPlan:
+    """Look at a warehouse and plan what its semantic files lack; nothing is written.
+
+    Args:
+        site: the deployment.
+        warehouse: open.
+        only: patterns such as ``sales.*`` of the tables that are wanted; none means all.
+        samples: how much of the data goes into the files, see ``Sampler``.
+        per_table: a file for each new table, not for each schema.
+        update_samples: make machine-made samples anew where no person has touched them.
+        timeout_s: seconds for each table.
+        progress: told of each table.
+        clock: gives the date for comments.
+
+    Raises:
+        WarehouseFailed, TimedOut: the warehouse is down, or its catalog cannot be read.
+    """
+    found = await introspect(warehouse, only=only)
+    missing = gaps(site, found, update_samples=update_samples)
+    profiles = await look_into(
+        warehouse, missing, samples=samples, timeout_s=timeout_s, progress=progress
+    )
+    today = (clock or SystemClock()).now().date().isoformat()
+    return plan_scaffold(
+        site, found, profiles, today=today, per_table=per_table, update_samples=update_samples
+    )
 
 
 def gaps(
@@ -179,11 +229,15 @@ class _Planner:
 
     def _add(self, table: TableInfo) -> None:
         """A table that no file describes."""
+        profile = self._profiles.get(table.key)
+        if profile and not profile.readable:
+            # Such as a view on a table that is gone; the profile's note says so.
+            return
         name = self._name_for(table)
         draft = draft_table(
             table,
             name,
-            self._profiles.get(table.key),
+            profile,
             catalog=self._found.catalog,
             dialect=self._found.dialect,
         )

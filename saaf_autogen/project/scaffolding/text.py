@@ -69,7 +69,7 @@ def samples_mark(data: Mapping[str, Any]) -> str:
 def field_lines(draft: FieldDraft) -> list[str]:
     """A field as an item of its section; a secret as a comment."""
     if draft.sensitivity == "secret":
-        return [f"# - {flow(draft.data)}  # looks like a secret: uncomment to describe it"]
+        return [f"# - {flow(draft.data)}  # looks secret: uncomment to describe it"]
     lines = _lines(draft.data)
     if "description" not in draft.data:
         lines.insert(3, "# description:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,19 @@ from saaf_autogen.project.scaffolding.drafts import expression
 from saaf_autogen.project.scaffolding.site import Site
 from saaf_autogen.semantic.catalog import SemanticCatalog, table_fields
 from saaf_autogen.semantic.checks import Source
-from saaf_autogen.semantic.model import Table, VerifiedQuery
+from saaf_autogen.semantic.model import (
+    Dimension,
+    Fact,
+    Metric,
+    Relationship,
+    SemanticModel,
+    Table,
+    TimeDimension,
+    VerifiedQuery,
+)
 from saaf_autogen.semantic.sql import read_expression
+from saaf_autogen.semantic.view import SemanticView
+from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql import GuardedWarehouse
 from saaf_autogen.sql.guard.plan import Scalar
 
@@ -100,18 +112,27 @@ async def verify(
         wanted: from ``promises``.
     """
     sources = site.described(guarded.warehouse.name)
+    name = guarded.warehouse.name
     catalog = SemanticCatalog((each.model, each.warehouse, each.dialect) for each in sources)
-    visible = _everything(catalog, guarded.warehouse.name)
+    access = _everything(catalog)
+    vocabulary = SemanticView(catalog, access).vocabulary(name)
+    prefix = f"wh://{name}/"
+    visible = {resource.removeprefix(prefix): each for resource, each in access.items()}
     for promise in wanted:
-        yield await _run(guarded, promise, visible)
+        yield await _run(guarded, promise, visible, vocabulary)
 
 
 async def _run(
-    guarded: GuardedWarehouse, promise: Promise, visible: dict[str, TableAccess]
+    guarded: GuardedWarehouse,
+    promise: Promise,
+    visible: dict[str, TableAccess],
+    vocabulary: Vocabulary,
 ) -> Verdict:
     start = time.monotonic()
     try:
-        result = await guarded.query(promise.sql, visible=visible, parameters=promise.parameters)
+        result = await guarded.query(
+            promise.sql, visible=visible, parameters=promise.parameters, vocabulary=vocabulary
+        )
     except SaafError as error:
         place = (error.rule, error.line, error.column) if isinstance(error, SqlRefused) else ()
         seconds = time.monotonic() - start
@@ -120,11 +141,10 @@ async def _run(
     return Verdict(promise, True, seconds, len(result.rows), result.cut is not None)
 
 
-def _everything(catalog: SemanticCatalog, warehouse: str) -> dict[str, TableAccess]:
+def _everything(catalog: SemanticCatalog) -> dict[str, TableAccess]:
     """Full access to every column that the files describe, under no limit of a grant."""
-    prefix = f"wh://{warehouse}/"
     return {
-        resource.removeprefix(prefix): TableAccess(
+        resource: TableAccess(
             resource,
             {
                 column.name: ColumnAccess(column.name, (ColumnCase(TRUE, None),))
@@ -132,37 +152,106 @@ def _everything(catalog: SemanticCatalog, warehouse: str) -> dict[str, TableAcce
             },
         )
         for resource, facts in catalog.facts.items()
-        if resource.startswith(prefix)
     }
 
 
 def _of(source: Source) -> Iterator[Promise]:
-    document = source.document
-    for index, table in enumerate(source.model.tables):
-        for section, position, kind, name, sql in _of_table(table, source.dialect):
+    document, model = source.document, source.model
+    bases = Counter(_base(table, source.dialect) for table in model.tables)
+    for index, table in enumerate(model.tables):
+        base = _base(table, source.dialect)
+        # Of two logical tables on one base table, SQL must say which it means.
+        place = base if bases[base] == 1 else expression(table.name, source.dialect)
+        for section, position, kind, name, sql in _of_table(table, place, source.dialect):
             line = document.line(("tables", index, section, position, "expr"))
             yield Promise(kind, f"{table.name}.{name}", sql, document.file, line, {})
-    for index, query in enumerate(source.model.verified_queries):
+    for index, metric in enumerate(model.metrics):
+        joined = _joined(model, metric, source.dialect)
+        if joined and metric.access_modifier == "public_access":
+            value = expression(metric.name, source.dialect)
+            sql = f"SELECT AGG({value}) FROM {joined}"  # noqa: S608 - the guard's to judge
+            line = document.line(("metrics", index, "expr"))
+            yield Promise("metric", metric.name, sql, document.file, line, {})
+    for index, query in enumerate(model.verified_queries):
         line = document.line(("verified_queries", index, "sql"))
         yield Promise("query", query.name, query.sql, document.file, line, _examples(query))
 
 
-def _of_table(table: Table, dialect: str) -> Iterator[tuple[str, int, PromiseKind, str, str]]:
-    base = table.base_table
-    place = f"{expression(base.schema_name, dialect)}.{expression(base.table, dialect)}"
+def _of_table(
+    table: Table, place: str, dialect: str
+) -> Iterator[tuple[str, int, PromiseKind, str, str]]:
+    """Section, index, kind, name and SQL of each named expression of a table.
+
+    They are asked for by name, as callers do; what callers may not name stands as it is.
+    """
+    fields = table_fields(table)
+    columns = {read_expression(each.expr, dialect).column for _, _, each in fields}
+    metrics = {metric.name.casefold() for metric in table.metrics}
     positions: dict[str, int] = {}
-    for _, section, field in table_fields(table):
+    for _, section, field in fields:
         position = positions.setdefault(section, 0)
         positions[section] += 1
         if read_expression(field.expr, dialect).column is None:
-            sql = f"SELECT\n{field.expr}\nAS value FROM {place} LIMIT 1"
+            named = field.name not in columns and not _is_private(field)
+            value = expression(field.name, dialect) if named else f"(\n{field.expr}\n)"
+            sql = f"SELECT {value} FROM {place} LIMIT 1"  # noqa: S608 - the guard's to judge
             yield section, position, "field", field.name, sql
     for position, item in enumerate(table.filters):
-        sql = f"SELECT count(*) AS matches FROM {place} WHERE (\n{item.expr}\n)"  # noqa: S608 - the guard's to judge
+        test = expression(item.name, dialect) if item.name not in columns else f"(\n{item.expr}\n)"
+        sql = f"SELECT count(*) AS matches FROM {place} WHERE {test}"  # noqa: S608 - the guard's to judge
         yield "filters", position, "filter", item.name, sql
     for position, metric in enumerate(table.metrics):
-        sql = f"SELECT\n{metric.expr}\nAS value FROM {place}"
+        value = f"AGG({expression(metric.name, dialect)})"
+        if _is_private(metric) or metric.non_additive_dimensions:
+            uses = {each.name for each in read_expression(metric.expr, dialect).columns}
+            if uses & metrics:
+                continue
+            value = f"(\n{metric.expr}\n)"
+        sql = f"SELECT {value} FROM {place}"  # noqa: S608 - the guard's to judge
         yield "metrics", position, "metric", metric.name, sql
+
+
+def _joined(model: SemanticModel, metric: Metric, dialect: str) -> str | None:
+    """The tables of a metric of the whole model, joined; None where relationships do not do it."""
+    named = {each.qualifier for each in read_expression(metric.expr, dialect).columns}
+    tables = {table.name.casefold(): table.name for table in model.tables}
+    if not named or not named <= set(tables):
+        return None
+    # Where the foreign keys are comes first: what they lead to repeats nothing.
+    lefts = [each.left_table.casefold() for each in model.relationships]
+    start = min(sorted(named), key=lambda name: -lefts.count(name))
+    done, sql = {start}, expression(tables[start], dialect)
+    while named - done:
+        step = next(
+            (
+                (each, other)
+                for each in model.relationships
+                for mine, other in _ways(each)
+                if mine in done and other in named - done
+            ),
+            None,
+        )
+        if step is None:
+            return None
+        relation, other = step
+        table = expression(tables[other], dialect)
+        sql += f" JOIN {table} USING ({expression(relation.name, dialect)})"
+        done.add(other)
+    return sql
+
+
+def _ways(relation: Relationship) -> tuple[tuple[str, str], tuple[str, str]]:
+    left, right = relation.left_table.casefold(), relation.right_table.casefold()
+    return (left, right), (right, left)
+
+
+def _base(table: Table, dialect: str) -> str:
+    base = table.base_table
+    return f"{expression(base.schema_name, dialect)}.{expression(base.table, dialect)}"
+
+
+def _is_private(item: Dimension | TimeDimension | Fact | Metric) -> bool:
+    return getattr(item, "access_modifier", "public_access") == "private_access"
 
 
 def _examples(query: VerifiedQuery) -> dict[str, Scalar]:

@@ -111,7 +111,7 @@ def base_table(text: str, node: Node, key: str, target: Target, dialect: str) ->
     if len(names) == 1:
         schema = target.default_schema(dialect)
         remedy = "correct it, or import with --schema NAME"
-        node.note(key, f"{text} names no schema: {schema} was taken", remedy)
+        node.note(key, f"{names[0]} names no schema: {schema} was taken", remedy)
         names.insert(0, schema)
     data: dict[str, Any] = {"schema": names[-2], "table": names[-1]}
     if len(names) == 3:
@@ -148,12 +148,17 @@ class TableBuilder:
     def add(self, kind: str, node: Node, name: str, sql: str, **data: Any) -> bool:
         """Add a dimension, time dimension or fact; whether it could be."""
         own = sql_name(name)
+        said = self.say(sql, node, None, f"{name} of {self.name}")
+        if said is None:
+            return False
+        column = plain_column(said, self.dialect)
+        if column is None and own.casefold() in {
+            used.casefold() for _, used in columns(said, self.dialect)
+        }:
+            own = f"{own}_value"  # As `cast(x AS date)` under the name x would hide the column x.
         if own.casefold() in self.fields:
             remedy = "rename one"
             node.leave_out(None, f"{name} is left out: {self.name} has a field {own}", remedy)
-            return False
-        said = self.say(sql, node, None, f"{name} of {self.name}")
-        if said is None:
             return False
         if own != name:
             data["synonyms"] = [name, *data.get("synonyms", ())]
@@ -162,7 +167,6 @@ class TableBuilder:
         if made is None:
             return False
         self.fields[own.casefold()] = {"kind": kind, **found}
-        column = plain_column(said, self.dialect)
         if column is not None:
             self.physical.setdefault(column.casefold(), column)
         return True
@@ -194,17 +198,25 @@ class TableBuilder:
         for name in names:
             if self.knows(name):
                 continue
-            quoted = name if _UNQUOTED.fullmatch(name) else f'"{name}"'
-            read = f"`{name}`" if self.source in ("databricks", "bigquery") else quoted
+            mark = "`" if self.source in ("databricks", "bigquery") else '"'
+            # Written in the source's dialect, as all that `add` takes is.
+            read = name if _UNQUOTED.fullmatch(name) else f"{mark}{name}{mark}"
             if self.add("dimensions", node, name, read, saaf={"tags": [HIDDEN]}):
                 message = f"{self.name}.{name} is described because {why} needs it"
                 remedy = f"it is tagged {HIDDEN}: write deny_tags: [{HIDDEN}] in wide grants"
                 node.note(None, message, remedy)
 
-    def add_named(self, kind: str, node: Node, name: str, sql: str, **data: Any) -> str | None:
-        """Add a filter or metric over columns of this table; its name in the result, if it could be.
+    def complete(self) -> None:
+        """Describe the columns that computed fields read and that no field is."""
+        for item in list(self.fields.values()):
+            if plain_column(item["expr"], self.dialect) is None:
+                used = [column for _, column in columns(item["expr"], self.dialect)]
+                self.support(used, self.node, item["name"])
 
-        A metric that is called like a column gets another name, and its own as a synonym.
+    def add_named(self, kind: str, node: Node, name: str, sql: str, **data: Any) -> str | None:
+        """Add a filter or metric over columns of this table; its name there, or None.
+
+        One that is called like a column gets another name, and its own as a synonym.
         """
         try:
             used = [column for _, column in columns(sql, self.dialect)]
@@ -271,9 +283,15 @@ class ModelBuilder:
         return made
 
     def relate(
-        self, node: Node, name: str, left: str, right: str, pairs: Iterable[tuple[str, str]], **data: Any
+        self,
+        node: Node,
+        name: str,
+        left: str,
+        right: str,
+        pairs: Iterable[tuple[str, str]],
+        **data: Any,
     ) -> bool:
-        """Add a relationship; ``left`` holds the foreign key. Columns that it names get described."""
+        """Add a relationship, and describe its columns; ``left`` holds the foreign key."""
         known = {item["name"].casefold() for item in self.relationships}
         own = sql_name(name)
         if own.casefold() in known:
@@ -306,6 +324,7 @@ class ModelBuilder:
         saaf["dialect"] = self.dialect
         tables = []
         for table in self.tables.values():
+            table.complete()
             if not table.fields:
                 message = f"the table {table.name} is left out: nothing of it could be taken"
                 table.node.leave_out(None, message, "describe its columns")
@@ -315,9 +334,7 @@ class ModelBuilder:
         document = {
             "name": sql_name(self.name),
             **_said(self.data),
-            "tables": [
-                table.document() for key, table in self.tables.items() if key in kept
-            ],
+            "tables": [table.document() for key, table in self.tables.items() if key in kept],
             "relationships": [
                 item
                 for item in self.relationships

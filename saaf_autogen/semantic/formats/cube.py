@@ -19,7 +19,6 @@ from saaf_autogen.semantic.formats.builder import (
 )
 from saaf_autogen.semantic.formats.expressions import (
     Untranslatable,
-    columns,
     equalities,
     filtered,
     plain_column,
@@ -123,9 +122,8 @@ def _cube(world: CubeWorld, node: Node) -> None:
             if own is not None:
                 members[own] = item
     if node.raw("public") is False or node.raw("shown") is False:
-        table.data["saaf"] = {"tags": [HIDDEN]}
-        remedy = f"it is tagged {HIDDEN}: write deny_tags: [{HIDDEN}] in wide grants"
-        node.note("public", f"the cube {name} is not public", remedy)
+        remedy = "let no wide grant of saaf.yaml cover its table"
+        node.note("public", f"the cube {name} is not public in Cube", remedy)
     node.ignore("refresh_key", "sql_alias", "data_source", "access_policy", "calendar")
     world.cubes[name] = cube
 
@@ -183,7 +181,9 @@ def _dimension(cube: CubeTable, node: Node) -> None:
     node.ignore(*_DISPLAY, "primary_key", "mask", "granularities", "values", "aliases")
     title, description = node.text("title"), node.text("description")
     if kind not in _TYPES or node.raw("sub_query") or node.raw("multi_stage"):
-        node.ignore("sql", "latitude", "longitude", "case", "public", "propagate_filters_to_sub_query")
+        node.ignore(
+            "sql", "latitude", "longitude", "case", "public", "propagate_filters_to_sub_query"
+        )
         why = "a sub-query" if kind in _TYPES else f"of the type {kind}"
         node.leave_out(None, f"{name} of {cube.name} is left out: it is {why}", "make it a column")
         return
@@ -196,9 +196,8 @@ def _dimension(cube: CubeTable, node: Node) -> None:
     data["synonyms"] = [title] if title else []
     if is_hidden(node):
         data["saaf"] = {"tags": [HIDDEN]}
-    if cube.table.add("time_dimensions" if kind == "time" else "dimensions", node, name, sql, **data):
-        if plain_column(sql, cube.table.dialect) is None:
-            cube.table.support([column for _, column in columns(sql, cube.table.dialect)], node, name)
+    key = "time_dimensions" if kind == "time" else "dimensions"
+    cube.table.add(key, node, name, sql, **data)
 
 
 def _key(cube: CubeTable) -> None:
@@ -242,7 +241,11 @@ def _joins(world: CubeWorld, cube: CubeTable) -> None:
             continue
         kind = _RELATIONS.get(relation)
         if kind is None:
-            node.fault("relationship", f"{relation} is no relationship", "many_to_one, one_to_many or one_to_one")
+            node.fault(
+                "relationship",
+                f"{relation} is no relationship",
+                "many_to_one, one_to_many or one_to_one",
+            )
             continue
         try:
             pairs = _join_columns(cube, other, sql)
@@ -289,7 +292,15 @@ def _measure(cube: CubeTable, node: Node) -> None:
     name = str(node.text("name"))
     title, description = node.text("title"), node.text("description")
     node.ignore(*_DISPLAY, "mask", "type", "sql", "filters", "public", "shown")
-    for key in ("rolling_window", "multi_stage", "time_shift", "case", "grain", "group_by", "reduce_by"):
+    for key in (
+        "rolling_window",
+        "multi_stage",
+        "time_shift",
+        "case",
+        "grain",
+        "group_by",
+        "reduce_by",
+    ):
         if node.raw(key):
             message = f"the measure {name} of {cube.name} is left out: it has {key}"
             node.leave_out(key, message, "write it as a verified query")
@@ -303,7 +314,9 @@ def _measure(cube: CubeTable, node: Node) -> None:
     said = cube.table.say(sql, node, "sql", f"the measure {name} of {cube.name}")
     if said is not None:
         synonyms = [title] if title else []
-        cube.table.add_named("metrics", node, name, said, description=description, synonyms=synonyms)
+        cube.table.add_named(
+            "metrics", node, name, said, description=description, synonyms=synonyms
+        )
 
 
 def _measure_sql(cube: CubeTable, name: str, above: tuple[str, ...]) -> str:
@@ -332,11 +345,16 @@ def _measure_sql(cube: CubeTable, name: str, above: tuple[str, ...]) -> str:
         made = f"{_AGGREGATES[kind]}({inner})"
     elif kind in ("count_distinct", "countdistinct"):
         made = f"COUNT(DISTINCT {inner})"
-    elif kind in ("count_distinct_approx", "countdistinctapprox") and cube.table.dialect != "postgres":
+    elif (
+        kind in ("count_distinct_approx", "countdistinctapprox")
+        and cube.table.dialect != "postgres"
+    ):
         made = f"APPROX_COUNT_DISTINCT({inner})"
     else:
         raise Untranslatable(f"the type {kind} has no SQL here")
-    conditions = [expand(cube, item.text("sql", required=True) or "") for item in node.nodes("filters")]
+    conditions = [
+        expand(cube, item.text("sql", required=True) or "") for item in node.nodes("filters")
+    ]
     if not conditions:
         return made
     return filtered(made, " AND ".join(f"({text})" for text in conditions), cube.table.dialect)

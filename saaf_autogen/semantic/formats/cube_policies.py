@@ -38,6 +38,11 @@ def import_policies(world: CubeWorld, root: Node) -> GrantWriter | None:
             cube.node.note(None, message, "nobody sees it here until you write a grant")
             continue
         ruled = True
+        if not _is_public(cube.node):
+            message = f"the policies of {cube.name} became no grant: the cube is not public"
+            cube.node.deny("access_policy", message, "write grants for its table by hand")
+            _spend(policies)
+            continue
         shown = {name: name for name in cube.dimensions}
         for index, policy in enumerate(policies):
             _policy(writer, cube, policy, f"cube-{cube.name}", index, shown)
@@ -54,9 +59,11 @@ def _view(writer: GrantWriter, world: CubeWorld, view: Node) -> bool:
     parts = view.nodes("cubes")
     path = parts[0].text("join_path") if len(parts) == 1 else None
     cube = world.cubes.get(path or "")
-    if "extends" in view or cube is None:
+    if "extends" in view or cube is None or not _is_public(view):
         view.ignore("extends")
         message = f"the policies of the view {name} became no grant: it is no view of one cube"
+        if not _is_public(view):
+            message = f"the policies of the view {name} became no grant: it is not public"
         view.deny("access_policy", message, "write grants for its tables by hand")
         _spend(policies)
         return True
@@ -70,6 +77,10 @@ def _view(writer: GrantWriter, world: CubeWorld, view: Node) -> bool:
     for index, policy in enumerate(policies):
         _policy(writer, cube, policy, f"cube-view-{name}", index, shown)
     return True
+
+
+def _is_public(node: Node) -> bool:
+    return node.raw("public") is not False and node.raw("shown") is not False
 
 
 def _spend(policies: list[Node]) -> None:
@@ -94,9 +105,19 @@ def _included(part: Node, cube: CubeTable) -> dict[str, str]:
 
 
 def _policy(
-    writer: GrantWriter, cube: CubeTable, node: Node, title: str, index: int, shown: Mapping[str, str]
+    writer: GrantWriter,
+    cube: CubeTable,
+    node: Node,
+    title: str,
+    index: int,
+    shown: Mapping[str, str],
 ) -> None:
-    groups = [*node.texts("role"), *node.texts("group"), *node.texts("groups"), *node.texts("roles")]
+    groups = [
+        *node.texts("role"),
+        *node.texts("group"),
+        *node.texts("groups"),
+        *node.texts("roles"),
+    ]
     everyone = "*" in groups
     name = f"{title}-{'all' if everyone else '-'.join(groups)}"
     if "conditions" in node:
@@ -165,7 +186,9 @@ def _columns(node: Node, cube: CubeTable, shown: Mapping[str, str]) -> dict[str,
                 message = f"the mask of {cube.name}.{name} became NULL"
                 dimension.deny("mask", message, "choose redact, hash, last4 or year in the grant")
     if lost:
-        message = f"{', '.join(lost)} of {cube.name} are no columns, so the grant does not name them"
+        message = (
+            f"{', '.join(lost)} of {cube.name} are no columns, so the grant does not name them"
+        )
         node.note("member_level", message, "callers compute them from the columns that they see")
     return columns
 
@@ -252,10 +275,9 @@ def _value(value: Any, kind: str) -> str | int | float | bool:
 
 
 def _number(value: Any) -> int | float:
-    try:
-        number = float(str(value))
-    except ValueError as error:
-        raise Untranslatable(f"{value!r} is no number") from error
-    if isinstance(value, bool) or number != number or number in (float("inf"), float("-inf")):
-        raise Untranslatable(f"{value!r} is no number")
-    return int(number) if number.is_integer() and "." not in str(value) else number
+    text = str(value).strip()
+    if re.fullmatch(r"-?\d{1,30}", text):
+        return int(text)
+    if re.fullmatch(r"-?\d{1,15}\.\d{1,15}", text):
+        return float(text)
+    raise Untranslatable(f"{value!r} is no number")

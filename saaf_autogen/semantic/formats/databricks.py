@@ -23,10 +23,9 @@ from saaf_autogen.semantic.formats.builder import (
 )
 from saaf_autogen.semantic.formats.expressions import (
     Untranslatable,
-    columns,
+    check,
     equalities,
     filtered,
-    plain_column,
     select_source,
     translate,
 )
@@ -75,9 +74,10 @@ def import_databricks(root: Node, target: Target, name: str) -> list[SemanticMod
     key = "fields" if "fields" in root else "dimensions"
     for item in root.nodes(key):
         _dimension(view, item)
-    view.measures = {
-        name: item for item in root.nodes("measures") if (name := item.text("name", required=True))
-    }
+    for item in root.nodes("measures"):
+        title = item.text("name", required=True)
+        if title is not None:
+            view.measures.setdefault(title, item)
     for measure in view.measures.values():
         _measure(view, measure)
     model = builder.build()
@@ -190,15 +190,13 @@ def _dimension(view: _View, node: Node) -> None:
         return
     plain = _bare(expr)
     try:
-        used = [column for _, column in columns(plain, _SPOKEN)]
+        check(plain, _SPOKEN)
     except Untranslatable as reason:
         node.leave_out("expr", f"{name} is left out: {reason}", "write one expression")
         return
     if not home.add("dimensions", node, name, plain, **data):
         return
     view.dimensions[name] = expr
-    if plain_column(plain, _SPOKEN) is None:
-        home.support(used, node, name)
 
 
 def _measure(view: _View, node: Node) -> None:
@@ -256,9 +254,9 @@ def _metric_text(view: _View, name: str, above: tuple[str, ...]) -> str:
     condition = view.node.text("filter")
     if condition is None or composed != text:
         return composed
-    return filtered(_bare(composed), _bare(condition), _SPOKEN) if _home(
-        view, composed
-    ) is view.fact else filtered(composed, condition, _SPOKEN)
+    if _home(view, composed) is view.fact:
+        return filtered(_bare(composed), _bare(condition), _SPOKEN)
+    return filtered(composed, condition, _SPOKEN)
 
 
 def _with_dimensions(text: str, view: _View) -> str:

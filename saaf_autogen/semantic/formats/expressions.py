@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from saaf_autogen.semantic.sql import SqlFault, read_expression
 
@@ -122,9 +122,7 @@ def qualify(sql: str, dialect: str, table: str) -> str:
         Untranslatable: the columns cannot be told from other names in the text.
     """
     wanted = [name for qualifier, name in columns(sql, dialect) if not qualifier]
-    counted = sum(
-        1 for column in parse(sql, dialect).find_all(exp.Column) if not column.table
-    )
+    counted = sum(1 for column in parse(sql, dialect).find_all(exp.Column) if not column.table)
     tokens = sqlglot.tokenize(sql, read=dialect)
     starts = []
     for index, token in enumerate(tokens):
@@ -132,9 +130,9 @@ def qualify(sql: str, dialect: str, table: str) -> str:
         after = tokens[index + 1].token_type if index + 1 < len(tokens) else None
         called = after is TokenType.L_PAREN
         dotted = TokenType.DOT in (before, after)
-        if token.text in wanted and not called and not dotted and before is not TokenType.ALIAS:
-            if token.token_type is not TokenType.STRING:
-                starts.append(token.start)
+        name = token.token_type is not TokenType.STRING and before is not TokenType.ALIAS
+        if token.text in wanted and name and not called and not dotted:
+            starts.append(token.start)
     if len(starts) != counted:
         raise Untranslatable("its columns cannot be told from its other names")
     for start in reversed(starts):
@@ -162,9 +160,7 @@ def filtered(sql: str, condition: str, dialect: str) -> str:
     if not found:
         raise Untranslatable("it aggregates nothing, so its filter has no place")
     outside = [
-        column
-        for column in tree.find_all(exp.Column)
-        if column.find_ancestor(exp.AggFunc) is None
+        column for column in tree.find_all(exp.Column) if column.find_ancestor(exp.AggFunc) is None
     ]
     if outside or tree.find(exp.Window, exp.Filter, exp.WithinGroup):
         raise Untranslatable("its filter cannot be put inside of the aggregate")

@@ -71,7 +71,7 @@ def _model(own: dict[str, Any], dialect: str) -> dict[str, Any]:
         "metrics": list(_metrics(own, dialect)),
     }
     made = _said(made)
-    parts = model_parts(_node(made), dialect, dialect)
+    parts = model_parts(_node(made))
     parts.pop("examples")
     lists = ("tables", "relationships", "metrics")
     rest = {key: value for key, value in own.items() if key not in lists}

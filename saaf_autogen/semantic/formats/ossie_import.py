@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from saaf_autogen.semantic.formats.builder import ModelBuilder, TableBuilder, Target, base_table, native
+from saaf_autogen.semantic.formats.builder import (
+    ModelBuilder,
+    TableBuilder,
+    Target,
+    base_table,
+    native,
+)
 from saaf_autogen.semantic.formats.expressions import Untranslatable, qualifiers, requalify
 from saaf_autogen.semantic.formats.ossie import (
     apply_patch,
@@ -39,7 +45,7 @@ def _model(node: Node, target: Target) -> SemanticModel | None:
     name = node.text("name", required=True)
     if name is None:
         return None
-    parts = model_parts(node, dialect, dialect)
+    parts = model_parts(node)
     examples = parts.pop("examples")
     if examples:
         message = f"{len(examples)} example questions of {name} are left out: they have no SQL"
@@ -55,7 +61,7 @@ def _model(node: Node, target: Target) -> SemanticModel | None:
     return builder.build()
 
 
-def model_parts(node: Node, spoken: str, dialect: str) -> dict[str, Any]:
+def model_parts(node: Node) -> dict[str, Any]:
     """What a semantic model says besides its lists, in native keys, and its example questions."""
     value = node.raw("ai_context")
     context = node.node("ai_context") if isinstance(value, dict) else None
@@ -99,7 +105,9 @@ def _field(table: TableBuilder, node: Node) -> None:
     try:
         expression = pick_expression(node, table.source, table.dialect)
     except Untranslatable as reason:
-        node.leave_out("expression", f"{name} of {table.name} is left out: {reason}", "write it in SQL")
+        node.leave_out(
+            "expression", f"{name} of {table.name} is left out: {reason}", "write it in SQL"
+        )
         return
     data = field_document(node, expression)
     table.add(field_kind(node), node, data.pop("name"), data.pop("expr"), **data)
@@ -139,7 +147,8 @@ def relationship_document(node: Node) -> dict[str, Any] | None:
         "left_table": ends[1],
         "right_table": ends[2],
         "relationship_columns": [
-            {"left_column": left, "right_column": right} for left, right in zip(mine, theirs, strict=True)
+            {"left_column": left, "right_column": right}
+            for left, right in zip(mine, theirs, strict=True)
         ],
         "relationship_type": "many_to_one",
     }
@@ -157,7 +166,9 @@ def metric_document(
     named = qualifiers(expression, dialect)
     table: str | None = None
     if len(named) == 1 and "" not in named:
-        table = next((name for name in tables if name.casefold() == next(iter(named)).casefold()), None)
+        table = next(
+            (name for name in tables if name.casefold() == next(iter(named)).casefold()), None
+        )
     elif named <= {""} and len(tables) == 1:
         table = next(iter(tables))
     if table is not None and named != {""}:
@@ -197,7 +208,7 @@ def _ours(node: Node, target: Target, patch: dict[str, Any]) -> SemanticModel | 
     own = patch.get("model", {})
     spoken = str(patch.get("dialect") or "snowflake")
     dialect = target.dialect or spoken
-    parts = model_parts(node, spoken, dialect)
+    parts = model_parts(node)
     parts.pop("examples")
     document = apply_patch({"name": node.text("name"), **parts}, own)
     tables: dict[str, dict[str, Any]] = {}
@@ -216,7 +227,9 @@ def _ours(node: Node, target: Target, patch: dict[str, Any]) -> SemanticModel | 
         ],
         "metrics": metrics,
     }
-    document |= {key: value for key, value in lists.items() if value or key in patch.get("empty", ())}
+    document |= {
+        key: value for key, value in lists.items() if value or key in patch.get("empty", ())
+    }
     if target.warehouse or target.dialect:
         given = {"warehouse": target.warehouse, "dialect": target.dialect}
         saaf = {**(document.get("saaf") or {}), **{k: v for k, v in given.items() if v}}
@@ -228,9 +241,7 @@ def _ours(node: Node, target: Target, patch: dict[str, Any]) -> SemanticModel | 
     return native(SemanticModel, document, node, whole=True)
 
 
-def _our_table(
-    node: Node, target: Target, spoken: str, dialect: str
-) -> dict[str, Any] | None:
+def _our_table(node: Node, target: Target, spoken: str, dialect: str) -> dict[str, Any] | None:
     source = node.text("source", required=True)
     base = base_table(source, node, "source", target, dialect) if source else None
     if base is None or source is None:
@@ -274,7 +285,7 @@ def _our_metric(
         message = f"the metric {node.raw('name')} is left out: {reason}"
         node.leave_out("expression", message, "write it in SQL")
         return
-    home = patch["table"] if "table" in patch else home
+    home = patch.get("table", home)
     made = apply_patch(data, patch.get("keys", {}))
     if home in tables:
         tables[home].setdefault("metrics", []).append(made)

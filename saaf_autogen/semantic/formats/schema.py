@@ -62,16 +62,16 @@ def _descriptions() -> dict[str, dict[str, str]]:
     for node in tree.body:
         if not isinstance(node, ast.ClassDef):
             continue
-        fields = getattr(model, node.name).model_fields
+        fields = getattr(getattr(model, node.name), "model_fields", {})
         found: dict[str, str] = {}
         for base in node.bases:
             found |= told.get(getattr(base, "id", ""), {})
         for item, below in zip(node.body, node.body[1:], strict=False):
             text = below.value if isinstance(below, ast.Expr) else None
-            if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
-                if isinstance(text, ast.Constant) and isinstance(text.value, str):
-                    name = item.target.id
-                    found[fields[name].alias or name] = text.value
+            target = item.target if isinstance(item, ast.AnnAssign) else None
+            name = target.id if isinstance(target, ast.Name) else ""
+            if name and isinstance(text, ast.Constant) and isinstance(text.value, str):
+                found[fields[name].alias or name] = text.value
         told[node.name] = found
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import sqlglot
@@ -10,15 +11,15 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from saaf_autogen.errors import ConfigurationError
-from saaf_autogen.semantic.formats.builder import UNKNOWN_TYPE, Target
+from saaf_autogen.semantic.formats.builder import HIDDEN, UNKNOWN_TYPE, Target
 from saaf_autogen.semantic.formats.source import Node
 from saaf_autogen.semantic.model import SemanticModel, Table
-from saaf_autogen.semantic.sql import SqlFault, read_query
 
 __all__ = ["export_snowflake", "import_snowflake"]
 
 Place = tuple[str | int, ...]
 _BY_KIND = {"dimension": "dimensions", "time_dimension": "time_dimensions", "measure": "facts"}
+_FIELDS = ("dimensions", "time_dimensions", "facts", "measures")
 _ROUNDS = 20
 
 
@@ -32,19 +33,23 @@ def import_snowflake(root: Node, target: Target) -> list[SemanticModel]:
     model = _fit(root, data)
     if model is None:
         return []
-    saaf = model.saaf.model_dump(exclude_unset=True)
-    saaf |= {"warehouse": target.warehouse} if target.warehouse else {}
-    saaf |= {"dialect": target.dialect} if target.dialect and "dialect" in saaf else {}
+    saaf: dict[str, Any] = model.saaf.model_dump(exclude_unset=True)
+    if target.warehouse:
+        saaf["warehouse"] = target.warehouse
+    if target.dialect and "dialect" in saaf:
+        saaf["dialect"] = target.dialect
     data = model.to_document()
+    for index, table in enumerate(data.get("tables", ())):
+        _support(root, index, table, data.get("relationships", ()))
     data["verified_queries"] = [
-        {**query, "sql": _physical(root, index, query["sql"], model.tables)}
+        {**query, "sql": _unprefixed(root, index, query["sql"], model.tables)}
         for index, query in enumerate(data.get("verified_queries", ()))
     ]
-    head = {key: data.pop(key) for key in ("name", "description") if key in data}
-    kept = {key: value for key, value in {**head, "saaf": saaf, **data}.items() if value != {}}
-    if not kept["verified_queries"] and not model.verified_queries:
-        kept.pop("verified_queries")
-    return [SemanticModel.model_validate(kept)]
+    if not model.verified_queries:
+        data.pop("verified_queries")
+    if saaf:
+        data["saaf"] = saaf
+    return [SemanticModel.model_validate(data)]
 
 
 def export_snowflake(model: SemanticModel, dialect: str) -> tuple[dict[str, Any], list[str]]:
@@ -58,6 +63,9 @@ def export_snowflake(model: SemanticModel, dialect: str) -> tuple[dict[str, Any]
     stripped = _count_saaf(model.to_document())
     if stripped:
         told.append(f"{stripped} saaf: blocks are left out: Snowflake has no place for them")
+    asking = sum(bool(query.saaf.parameters) for query in model.verified_queries)
+    if asking:
+        told.append(f"{asking} verified queries take parameters, which Snowflake's do not")
     if dialect != "snowflake":
         told.append(f"the expressions are written in {dialect} SQL: check them in Snowflake")
     bare = [table.name for table in model.tables if table.base_table.database is None]
@@ -66,7 +74,7 @@ def export_snowflake(model: SemanticModel, dialect: str) -> tuple[dict[str, Any]
     unknown = sum(
         field.get("data_type") == UNKNOWN_TYPE
         for table in document.get("tables", ())
-        for key in ("dimensions", "time_dimensions", "facts", "measures")
+        for key in _FIELDS
         for field in table.get(key, ())
     )
     if unknown:
@@ -105,7 +113,7 @@ def _columns(table: dict[str, Any]) -> None:
 
 
 def _untyped(root: Node, table: dict[str, Any], index: int) -> None:
-    for key in ("dimensions", "time_dimensions", "facts", "measures"):
+    for key in _FIELDS:
         items = table.get(key)
         for at, item in enumerate(items if isinstance(items, list) else []):
             if isinstance(item, dict) and "name" in item and "data_type" not in item:
@@ -114,6 +122,34 @@ def _untyped(root: Node, table: dict[str, Any], index: int) -> None:
                 message = f"{item['name']} has no data_type: {UNKNOWN_TYPE} was written"
                 found = root.document.finding(place, message, "write the true one")
                 root.report.notes.append(found)
+
+
+def _support(
+    root: Node, index: int, table: dict[str, Any], relationships: Iterable[dict[str, Any]]
+) -> None:
+    """Describe columns that keys, joins, filters and metrics name and that no field is."""
+    fields = [item for key in _FIELDS for item in table.get(key, ())]
+    known = {item["name"].casefold() for item in fields}
+    known |= {column for item in fields for column in _physical_columns(item["expr"])}
+    named = [*table.get("filters", ()), *table.get("metrics", ())]
+    known |= {item["name"].casefold() for item in named}
+    wanted = list(table.get("primary_key", {}).get("columns", ()))
+    wanted += [name for key in table.get("unique_keys", ()) for name in key["columns"]]
+    for relation in relationships:
+        for side in ("left", "right"):
+            if relation[f"{side}_table"].casefold() == table["name"].casefold():
+                pairs = relation["relationship_columns"]
+                wanted += [pair[f"{side}_column"] for pair in pairs]
+    wanted += [name for item in named for name in sorted(_physical_columns(item["expr"]))]
+    for name in wanted:
+        if name.casefold() in known:
+            continue
+        known.add(name.casefold())
+        made = {"name": name, "expr": name, "data_type": UNKNOWN_TYPE, "saaf": {"tags": [HIDDEN]}}
+        table.setdefault("dimensions", []).append(made)
+        message = f"{table['name']}.{name} is described because a key, join or metric needs it"
+        remedy = f"it is tagged {HIDDEN}: write deny_tags: [{HIDDEN}] in wide grants"
+        root.report.notes.append(root.document.finding(("tables", index), message, remedy))
 
 
 def _fit(root: Node, data: dict[str, Any]) -> SemanticModel | None:
@@ -164,39 +200,21 @@ def _count_saaf(value: Any) -> int:
     return sum(_count_saaf(item) for item in value) if isinstance(value, list) else 0
 
 
-def _physical(root: Node, index: int, sql: str, tables: tuple[Table, ...]) -> str:
-    """A verified query over base tables; one over logical tables gets them as subqueries."""
-    place = ("verified_queries", index, "sql")
+def _unprefixed(root: Node, index: int, sql: str, tables: tuple[Table, ...]) -> str:
+    """A verified query without the ``__`` that older files put before logical tables."""
+    names = {f"__{table.name}".casefold() for table in tables}
     try:
-        use = read_query(sql, "snowflake")
-    except SqlFault:
+        tokens = sqlglot.tokenize(sql, read="snowflake")
+    except SqlglotError:
         return sql
-    known = {table.name.casefold(): table for table in tables}
-    bases = {
-        (table.base_table.table.casefold(), column)
-        for table in tables
-        for field in (*table.dimensions, *table.time_dimensions, *table.facts, *table.measures)
-        for column in _physical_columns(field.expr)
-    }
-    names = {table.base_table.table.casefold() for table in tables}
-    loads = all(use_table.name in names for use_table in use.tables) and all(
-        not column.sources
-        or any((source.name, column.name) in bases for source in column.sources)
-        for column in use.columns
-    )
-    if loads:
-        return sql
-    tree = sqlglot.parse_one(sql, read="snowflake")
-    shared = {cte.alias.casefold() for cte in tree.find_all(exp.CTE)}
-    for node in list(tree.find_all(exp.Table)):
-        name = node.name.casefold().removeprefix("__")
-        if node.name.casefold() in shared or name not in known or node.db:
-            continue
-        node.replace(_projection(known[name], node.alias_or_name, use.names))
-    message = "a verified query over logical tables was rewritten over their base tables"
-    finding = root.document.finding(place, message, "read it once before you rely on it")
-    root.report.notes.append(finding)
-    return tree.sql(dialect="snowflake")
+    found = [token for token in tokens if token.text.casefold() in names]
+    for token in reversed(found):
+        sql = f"{sql[: token.start]}{sql[token.start : token.end + 1].replace('__', '', 1)}{sql[token.end + 1 :]}"
+    if found:
+        place = ("verified_queries", index, "sql")
+        message = "the prefix __ of logical tables was taken off"
+        root.report.notes.append(root.document.finding(place, message, "check that the query runs"))
+    return sql
 
 
 def _physical_columns(expr: str) -> set[str]:
@@ -205,17 +223,3 @@ def _physical_columns(expr: str) -> set[str]:
     except SqlglotError:
         return set()
     return {column.name.casefold() for column in tree.find_all(exp.Column)}
-
-
-def _projection(table: Table, alias: str, names: frozenset[str]) -> exp.Subquery:
-    base = table.base_table
-    fields = [*table.dimensions, *table.time_dimensions, *table.facts, *table.measures]
-    used = [field for field in fields if field.name.casefold() in names] or fields
-    seen: dict[str, exp.Expr] = {}
-    for field in used:
-        tree = sqlglot.parse_one(f"SELECT {field.expr}", read="snowflake").expressions[0]
-        name = exp.to_identifier(field.name)
-        seen.setdefault(field.name.casefold(), exp.alias_(tree, name))
-    source = exp.table_(base.table, db=base.schema_name, catalog=base.database)
-    select = exp.select(*seen.values()).from_(source)
-    return select.subquery(exp.to_identifier(alias))

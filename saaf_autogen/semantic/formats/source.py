@@ -46,7 +46,7 @@ class Node:
         self.place = place
         self.data: dict[str, Any] = value if isinstance(value, dict) else {}
         self._read: set[str] = set()
-        self._children: list[Node] = []
+        self._children: dict[Place, Node] = {}
 
     def __contains__(self, key: str) -> bool:
         return self.data.get(self._key(key)) is not None
@@ -153,13 +153,14 @@ class Node:
             if key not in self._read and value not in (None, "", [], {}):
                 label = f"{key} of {name}" if name else key
                 self.leave_out(key, f"{label} has no place in a semantic file")
-        for child in self._children:
+        for child in self._children.values():
             child.report_unread(within=name)
 
     def _child(self, below: Iterable[str | int], value: Any) -> Node:
-        child = Node(self.document, self.report, value, (*self.place, *below))
-        self._children.append(child)
-        return child
+        place = (*self.place, *below)
+        if place not in self._children:
+            self._children[place] = Node(self.document, self.report, value, place)
+        return self._children[place]
 
     def _finding(
         self, key: str | None, message: str, remedy: str, below: Iterable[str | int]
@@ -176,5 +177,5 @@ class Node:
     def walk(self) -> Iterator[Node]:
         """This node and all that were read below it."""
         yield self
-        for child in self._children:
+        for child in self._children.values():
             yield from child.walk()

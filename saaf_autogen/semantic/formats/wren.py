@@ -18,7 +18,7 @@ from saaf_autogen.semantic.formats.builder import (
     Target,
     base_table,
 )
-from saaf_autogen.semantic.formats.expressions import Untranslatable, equalities, plain_column
+from saaf_autogen.semantic.formats.expressions import Untranslatable, equalities
 from saaf_autogen.semantic.formats.grants import GrantDraft, GrantWriter
 from saaf_autogen.semantic.formats.source import Node
 from saaf_autogen.semantic.model import SemanticModel
@@ -32,7 +32,14 @@ _SOURCES = {"postgres": "postgres", "snowflake": "snowflake", "duckdb": "duckdb"
             "bigquery": "bigquery", "databricks": "databricks"}  # fmt: skip
 _TIMES = ("date", "time", "timestamp", "datetime", "timestamptz")
 _CARDINALITIES = ("ONE_TO_ONE", "ONE_TO_MANY", "MANY_TO_ONE", "MANY_TO_MANY")
-_OPERATORS = {exp.EQ: "eq", exp.NEQ: "ne", exp.LT: "lt", exp.LTE: "lte", exp.GT: "gt", exp.GTE: "gte"}
+_OPERATORS: dict[type[exp.Expr], str] = {
+    exp.EQ: "eq",
+    exp.NEQ: "ne",
+    exp.LT: "lt",
+    exp.LTE: "lte",
+    exp.GT: "gt",
+    exp.GTE: "gte",
+}
 
 
 def import_wren(
@@ -148,7 +155,9 @@ def _relationship(builder: ModelBuilder, node: Node) -> None:
     if name is None or condition is None:
         return
     if len(models) != 2 or kind not in _CARDINALITIES:
-        node.fault(None, f"{name} needs two models and a joinType", f"one of {', '.join(_CARDINALITIES)}")
+        node.fault(
+            None, f"{name} needs two models and a joinType", f"one of {', '.join(_CARDINALITIES)}"
+        )
         return
     missing = [model for model in models if model.casefold() not in builder.tables]
     if missing:
@@ -156,7 +165,7 @@ def _relationship(builder: ModelBuilder, node: Node) -> None:
         node.leave_out(None, message, "import it, too")
         return
     try:
-        left, right, pairs = equalities(condition, builder.dialect, {model: model for model in models})
+        left, _, pairs = equalities(condition, builder.dialect, {model: model for model in models})
     except Untranslatable as reason:
         node.leave_out("condition", f"{name} is left out: {reason}", "write it by columns")
         return
@@ -175,7 +184,9 @@ def _cube(builder: ModelBuilder, node: Node) -> None:
     node.ignore("cached", "refresh_time", "properties")
     table = builder.tables.get((below or "").casefold())
     if table is None:
-        node.ignore("measures", "measure", "dimensions", "dimension", "time_dimensions", "time_grain")
+        node.ignore(
+            "measures", "measure", "dimensions", "dimension", "time_dimensions", "time_grain"
+        )
         message = f"{name} is left out: {below} is no table of this model"
         node.leave_out("base_object", message, "write its metrics at a table")
         return
@@ -190,7 +201,10 @@ def _cube(builder: ModelBuilder, node: Node) -> None:
                 item.ignore("description")
     for key in ("measures", "measure"):
         for item in node.nodes(key):
-            own, expression = item.text("name", required=True), item.text("expression", required=True)
+            own, expression = (
+                item.text("name", required=True),
+                item.text("expression", required=True),
+            )
             item.ignore("type", "is_calculated", "not_null")
             data = {"description": _properties(item)}
             said = table.say(expression, item, "expression", str(own)) if expression else None
@@ -255,11 +269,16 @@ def _row_rule(node: Node, draft: GrantDraft) -> bool:
         return False
     for part in list(tree.flatten()) if isinstance(tree, exp.And) else [tree]:
         operator = _OPERATORS.get(type(part))
-        column = part.this if operator else None
+        column: Any = part.this if operator else None
         value = _operand(part.expression) if operator else None
         plain = isinstance(column, exp.Column) and not column.table
-        field = draft.table.column_of(column.name) if plain else None
-        if operator is None or value is None or field is None or not draft.test(field, operator, value):
+        field = draft.table.column_of(str(column.name)) if plain else None
+        if (
+            operator is None
+            or value is None
+            or field is None
+            or not draft.test(field, operator, value)
+        ):
             message = f"{name}: `{condition}` is no comparison of one column with a value"
             node.deny("condition", message, "write it as rows: of a grant, or as a view")
             return False

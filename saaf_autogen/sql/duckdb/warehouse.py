@@ -44,6 +44,7 @@ class DuckDBWarehouse(Engine):
         files: Mapping[str, str] | None = None,
         memory_limit: str = "1GB",
         concurrency: int = 4,
+        isolation: Isolation = "thread",
     ) -> DuckDBWarehouse:
         """Open a file read-only and lock the engine down.
 

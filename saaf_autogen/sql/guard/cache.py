@@ -13,8 +13,8 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 
-from saaf_autogen.sql.guard.plan import Plan, VisibleTable
 from saaf_autogen.semantic.vocabulary import Vocabulary
+from saaf_autogen.sql.guard.plan import Plan, VisibleTable
 
 __all__ = ["MadePlan", "PlanCache"]
 

@@ -13,22 +13,35 @@ from sqlglot import exp
 
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.refusal import Refusals, nearest
-from saaf_autogen.sql.guard.sources import Frame, Source
+from saaf_autogen.sql.guard.scopes import Catalog
+from saaf_autogen.sql.guard.sources import Found, Frame, Reader, Source
 
-__all__ = ["check_columns"]
+__all__ = ["check_columns", "read_frames"]
 
 # Names that engines make up for values without an alias.
 _MADE_UP = re.compile(r"_?(f|c|col|column|expr|unnest|values?)_?\d*_?", re.IGNORECASE)
 _WORD = re.compile(r"[a-z_][a-z0-9_]*|[A-Z_][A-Z0-9_]*", re.ASCII)
 
 
-def check_columns(
-    frames: list[Frame], sql: str, dialect: Dialect, refusals: Refusals
-) -> None:
+def read_frames(query: exp.Expr, catalog: Catalog, dialect: Dialect) -> list[Frame]:
+    """The SELECTs of a query with what they read; it is not changed."""
+
+    def find(node: exp.Table) -> Found | None:
+        name = catalog.find(node.catalog, node.db, node.name)
+        if name is None:
+            return None
+        return Found(name, {column.lower(): column for column in catalog[name].access.columns}, ())
+
+    reader = Reader(find, dialect.key)
+    reader.read(query)
+    return reader.frames
+
+
+def check_columns(frames: list[Frame], sql: str, dialect: Dialect, refusals: Refusals) -> None:
     """Refuse the first column that does not exist.
 
     Args:
-        frames: the SELECTs of a query with what they read, all of whose tables are known.
+        frames: the SELECTs of a query with what they read, before its tables are replaced.
         sql: the caller's text.
         dialect: of the query.
         refusals: of that text.
@@ -45,10 +58,14 @@ def check_columns(
                 checker.check(column, scope)
 
 
+def _is_open(source: Source) -> bool:
+    """Whether it may have columns that are not known: functions add some of their own."""
+    known = isinstance(source.node, exp.Table | exp.Subquery)
+    return source.columns is None or not known or isinstance(source.node.this, exp.Func)
+
+
 class _Checker:
-    def __init__(
-        self, frames: list[Frame], sql: str, dialect: Dialect, refusals: Refusals
-    ) -> None:
+    def __init__(self, frames: list[Frame], sql: str, dialect: Dialect, refusals: Refusals) -> None:
         self._frames = {id(frame.select): frame for frame in frames}
         self._sql = sql
         self._dialect = dialect
@@ -76,7 +93,7 @@ class _Checker:
 
     def check(self, column: exp.Column, scope: list[Frame]) -> None:
         sources = [source for frame in scope for source in frame.sources]
-        if any(source.columns is None for source in sources) or not sources:
+        if not sources or any(_is_open(source) for source in sources):
             return
         columns = {name for source in sources for name in source.columns or ()}
         given = {
@@ -92,7 +109,7 @@ class _Checker:
         aliases = {source.alias.name.lower() for source in sources}
         if name in columns or name in given or name in aliases or self._made_up(name):
             return
-        raise self._unknown(column, [source for source in sources])
+        raise self._unknown(column, sources)
 
     def _check_qualified(self, column: exp.Column, scope: list[Frame], known: set[str]) -> None:
         first = column.parts[0].name.lower()

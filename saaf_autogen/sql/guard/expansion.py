@@ -29,6 +29,7 @@ from saaf_autogen.sql.guard.sources import (
     Source,
     is_metric_call,
 )
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["Expansion"]
 
@@ -83,7 +84,7 @@ class Expansion:
             is_metric_call(node)
             or (isinstance(node, exp.Identifier) and node.name.lower() in known)
             or (isinstance(node, exp.Join) and bool(self._vocabulary.relations))
-            for node in query.walk()
+            for node in nodes_of(query)
         )
 
     def expand(self, query: exp.Query) -> None:

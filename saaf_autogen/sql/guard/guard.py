@@ -11,7 +11,7 @@ from saaf_autogen.auth.access import least
 from saaf_autogen.errors import ApprovalRequired, SqlRefused
 from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard.cache import MadePlan, PlanCache
-from saaf_autogen.sql.guard.columns import check_columns
+from saaf_autogen.sql.guard.columns import check_columns, read_frames
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.effort import TooMuchWork, generate
 from saaf_autogen.sql.guard.expansion import Expansion
@@ -20,13 +20,14 @@ from saaf_autogen.sql.guard.parameters import bind_parameters, check_parameters,
 from saaf_autogen.sql.guard.plan import Plan, Scalar, VisibleTable
 from saaf_autogen.sql.guard.projection import Projection
 from saaf_autogen.sql.guard.pruning import Mentions
-from saaf_autogen.sql.guard.pushdown import read_frames, safe_conditions
+from saaf_autogen.sql.guard.pushdown import safe_conditions
 from saaf_autogen.sql.guard.refusal import Refusals
 from saaf_autogen.sql.guard.required import require_checked, require_filters
 from saaf_autogen.sql.guard.rereading import check_text
 from saaf_autogen.sql.guard.scopes import Catalog, Replacer
 from saaf_autogen.sql.guard.shapes import check_shapes
 from saaf_autogen.sql.guard.syntax import fold_names, identifiers, read_query
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["Guard"]
 
@@ -124,6 +125,7 @@ class Guard:
         binder = Binder(names)
         bind_parameters(query, parameters, binder, refusals)
         frames = read_frames(query, catalog, self._dialect)
+        check_columns(frames, sql, self._dialect, refusals)
         projection = Projection(
             self._dialect,
             names,
@@ -134,7 +136,6 @@ class Guard:
         )
         replacer = Replacer(catalog, self._dialect, projection, names, refusals)
         replacer.rewrite(query)
-        check_columns(frames, sql, self._dialect, refusals)
         require_checked(replacer.replaced, fine, readable, refusals)
         used = {name: readable[name] for name in sorted(replacer.used)}
         _require_no_approval(used)
@@ -223,7 +224,7 @@ def _bound(made: MadePlan, given: Mapping[str, Scalar]) -> Plan:
 
 def _still_named(query: exp.Query, values: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The values that the final SQL names: a parameter that was the LIMIT is a number by now."""
-    names = {placeholder.name for placeholder in query.find_all(exp.Placeholder)}
+    names = {node.name for node in nodes_of(query) if isinstance(node, exp.Placeholder)}
     return {name: value for name, value in values.items() if name in names}
 
 

@@ -48,10 +48,15 @@ class Metrics:
             )
         value = self._value(column, call, frame)
         self._check_call(call, value, column)
-        if call.parent is frame.select and call.arg_key == "expressions":
-            name = exp.Identifier(this=column.name, quoted=column.this.args.get("quoted"))
-            value = exp.Alias(this=value, alias=name)
+        item = call
+        while isinstance(item.parent, exp.Filter | exp.Window):
+            item = item.parent
+        name = exp.Identifier(this=column.name, quoted=column.this.args.get("quoted"))
+        is_item = item.parent is frame.select and item.arg_key == "expressions"
         call.replace(value)
+        item = value if item is call else item
+        if is_item:
+            item.replace(exp.Alias(this=item.copy(), alias=name))
 
     def _named(self, call: exp.Expr) -> exp.Column:
         arguments = call.expressions if isinstance(call, exp.Anonymous) else [call.this]
@@ -87,8 +92,9 @@ class Metrics:
             )
         if found:
             source, logical, definition = found[0]
-            self._check_rows(definition, [source], frame, call)
-            return self._definitions.expression(definition, logical, source, call)
+            value = self._definitions.expression(definition, logical, source, call)
+            self._check_rows(definition, [source], frame, call, exp.Paren(this=value.copy()))
+            return value
         whole = [
             item
             for item in self._vocabulary.metrics
@@ -106,7 +112,7 @@ class Metrics:
         """A metric of the whole model: each of its aggregates over the tables that it names."""
         holder = exp.Paren(this=self._definitions.tree(metric, call))
         sources: dict[str, tuple[Source, LogicalTable]] = {}
-        groups: dict[int, list[Source]] = {}
+        groups: dict[int, tuple[exp.Expr | None, list[Source]]] = {}
         for column in list(holder.find_all(exp.Column)):
             table = column.table.lower()
             if table not in sources:
@@ -115,27 +121,24 @@ class Metrics:
             real = (source.columns or {}).get(column.name.lower())
             name = column.name.lower()
             inner = None if real else logical.values.get(name) or logical.metrics.get(name)
+            if real:
+                part: exp.Expr = qualified(real, source, call)
+            elif inner is not None:
+                part = self._definitions.expression(inner, logical, source, call, depth=1)
+            else:
+                why = f"{column.table}.{column.name} is not a column"
+                raise self._definitions.refusal(metric, call, why)
             if inner is not None and inner.kind == "metric":
-                self._check_rows(inner, [source], frame, call)
+                self._check_rows(inner, [source], frame, call, exp.Paren(this=part.copy()))
             else:
                 aggregate = _outermost_aggregate(column)
-                groups.setdefault(id(aggregate), []).append(source)
-            column.replace(
-                qualified(real, source, call)
-                if real
-                else self._definitions.expression(inner, logical, source, call, depth=1)
-                if inner
-                else self._missing(metric, column, call)
-            )
+                groups.setdefault(id(aggregate), (aggregate, []))[1].append(source)
+            column.replace(part)
         if any(node.is_star for node in holder.find_all(exp.Count)) or not sources:
             raise self._definitions.refusal(metric, call, "it counts rows of no table by name")
-        for anchors in groups.values():
-            self._check_rows(metric, anchors, frame, call)
+        for found, anchors in groups.values():
+            self._check_rows(metric, anchors, frame, call, found)
         return wrapped(holder.this)
-
-    def _missing(self, metric: Definition, column: exp.Column, call: exp.Expr) -> exp.Expr:
-        why = f"{column.table}.{column.name} is not a column"
-        raise self._definitions.refusal(metric, call, why)
 
     def _source(
         self, table: str, metric: Definition, call: exp.Expr, frame: Frame
@@ -157,19 +160,27 @@ class Metrics:
         return found[0]
 
     def _check_rows(
-        self, metric: Definition, anchors: list[Source], frame: Frame, call: exp.Expr
+        self,
+        metric: Definition,
+        anchors: list[Source],
+        frame: Frame,
+        call: exp.Expr,
+        value: exp.Expr | None,
     ) -> None:
-        """Refuse a metric whose rows the joins repeat, or fill up with NULLs."""
+        """Refuse a metric whose rows the joins repeat, or fill up with NULLs.
+
+        ``value`` is what aggregates over the rows of any of ``anchors``.
+        """
         if metric.refused:
             raise self._definitions.refusal(metric, call, metric.refused)
         if metric.alone and len(frame.sources) > 1:
             why = "it holds along one relationship, and other tables are joined here"
             raise self._definitions.refusal(metric, call, why)
         good = [item for item in anchors if not item.nullable and repeating(frame, item) is None]
-        if good:
+        if good or (value is not None and _is_indifferent(value)):
             return
         anchor = anchors[0]
-        other = repeating(frame, anchor)
+        other = None if anchor.nullable else repeating(frame, anchor)
         detail = (
             f"The join with {other.alias.name or 'a subquery'} may repeat rows of "
             f"{anchor.alias.name}, so that {metric.name} would count them more than once."
@@ -229,6 +240,16 @@ class Metrics:
                 else "Name an aggregate function; the tables that are read have no metrics."
             )
         return self._refusals.at(column, "unknown_metric", detail, remedy=remedy)
+
+
+def _is_indifferent(value: exp.Expr) -> bool:
+    """Whether rows that come again, or hold NULL, leave all its aggregates as they are."""
+    found = list(value.find_all(exp.AggFunc, exp.Anonymous))
+    return bool(found) and all(
+        isinstance(item, exp.Min | exp.Max | exp.LogicalAnd | exp.LogicalOr)
+        or (isinstance(item, exp.Count) and isinstance(item.this, exp.Distinct))
+        for item in found
+    )
 
 
 def _outermost_aggregate(column: exp.Expr) -> exp.Expr | None:

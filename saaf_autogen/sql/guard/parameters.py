@@ -15,6 +15,7 @@ from saaf_autogen.sql.guard.names import Binder
 from saaf_autogen.sql.guard.plan import Scalar
 from saaf_autogen.sql.guard.pushdown import LARGE
 from saaf_autogen.sql.guard.refusal import Refusals
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["bind_parameters", "check_parameters", "kinds_of"]
 
@@ -52,7 +53,9 @@ def bind_parameters(
         SqlRefused: rule ``parameter``.
     """
     unused = dict(parameters)
-    for node in list(query.find_all(exp.Placeholder)):
+    for node in nodes_of(query):
+        if not isinstance(node, exp.Placeholder):
+            continue
         if node.name not in parameters:
             raise refusals.at(
                 node,

@@ -103,7 +103,7 @@ class Projection:
         """Keep the rows of the policy, and beside it make what filters can be made there."""
         where = self._predicate(rows)
         for condition in self._conditions.get(id(node), ()):
-            for column in condition.find_all(exp.Column):
+            for column in list(condition.find_all(exp.Column)):
                 column.replace(self._reference(column.name))
             where = exp.And(this=where, expression=condition)
         select.set("where", exp.Where(this=where))

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from sqlglot import exp
 
+from saaf_autogen.sql.guard.walking import nodes_of
+
 __all__ = ["Mentions"]
 
 
@@ -29,7 +31,7 @@ class Mentions:
         self._all = False
         aliases: set[str] = set()
         bare: set[str] = set()
-        for node in query.walk():
+        for node in nodes_of(query):
             if isinstance(node, exp.Identifier):
                 self._names.add(node.name.lower())
             elif isinstance(node, exp.Star):

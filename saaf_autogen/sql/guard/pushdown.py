@@ -29,10 +29,9 @@ from sqlglot import exp
 from saaf_autogen.auth.access import TRUE
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.plan import Scalar, VisibleTable
-from saaf_autogen.sql.guard.scopes import Catalog
-from saaf_autogen.sql.guard.sources import Found, Frame, Reader, Source
+from saaf_autogen.sql.guard.sources import Frame, Source
 
-__all__ = ["LARGE", "Conditions", "read_frames", "safe_conditions"]
+__all__ = ["LARGE", "Conditions", "safe_conditions"]
 
 # Whole numbers from here on may be of a type to which columns are converted.
 LARGE = 10**15
@@ -85,20 +84,6 @@ class _Constant:
     value: exp.Expr
     moment: bool = False
     day: bool = False
-
-
-def read_frames(query: exp.Expr, catalog: Catalog, dialect: Dialect) -> list[Frame]:
-    """The SELECTs of a query with what they read; it is not changed."""
-
-    def find(node: exp.Table) -> Found | None:
-        name = catalog.find(node.catalog, node.db, node.name)
-        if name is None:
-            return None
-        return Found(name, {column.lower(): column for column in catalog[name].access.columns}, ())
-
-    reader = Reader(find, dialect.key)
-    reader.read(query)
-    return reader.frames
 
 
 def safe_conditions(

@@ -57,7 +57,9 @@ class Refusals:
     ) -> SqlRefused:
         """A refusal of ``node``, placed at the first of its tokens that is known."""
         offset = _offset(node) if offset is None else offset
-        line, column = self.place(offset) if offset is not None else (0, 0)
+        # What has no place of its own is somewhere in the statement, which begins here.
+        start = len(self._sql) - len(self._sql.lstrip())
+        line, column = self.place(start if offset is None else offset)
         return SqlRefused(detail, rule=rule, remedy=remedy, line=line, column=column)
 
     def at_offset(self, offset: int, rule: str, detail: str, *, remedy: str) -> SqlRefused:

@@ -26,6 +26,7 @@ def check_text(
 
     Args:
         text: the SQL of a plan.
+        dialect: in which it is written.
         alias: what each physical table is called in it.
         ctes: the names of its common table expressions.
         sources: catalog, schema and name of its tables, as they were written.

@@ -222,4 +222,6 @@ def _name_subqueries(select: exp.Select) -> None:
     for item in list(select.expressions):
         if not isinstance(item, exp.Alias | exp.Star) and item.find(exp.Select, exp.SetOperation):
             name = exp.Identifier(this="subquery", quoted=True)
-            item.replace(exp.Alias(this=item.copy(), alias=name))
+            alias = exp.Alias(alias=name)
+            item.replace(alias)
+            alias.set("this", item)

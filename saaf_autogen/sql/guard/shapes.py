@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.refusal import Refusals
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["check_shapes"]
 
@@ -76,6 +77,7 @@ _PARTS: Mapping[type[exp.Expr], frozenset[str]] = {
         exp.Boolean: ("this",),
         exp.Null: (),
         exp.Var: ("this",),
+        exp.HexString: ("this", "is_integer"),
         exp.Placeholder: ("this",),
         exp.Paren: ("this",),
         exp.Dot: ("this", "expression"),
@@ -106,13 +108,14 @@ _OPERATORS = frozenset(
         *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Pow, exp.Neg, exp.DPipe),
         *(exp.And, exp.Or, exp.Not, exp.Xor, exp.Is, exp.Like, exp.ILike, exp.SimilarTo, exp.Glob),
         *(exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ),
+        *(exp.Overlaps, exp.ExtendsLeft, exp.ExtendsRight, exp.Adjacent),
         *(exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseXor, exp.BitwiseNot),
         *(exp.BitwiseLeftShift, exp.BitwiseRightShift),
     }
 )
 _SOURCES = (exp.Table, exp.Subquery, exp.Unnest, exp.Values, exp.Lateral, exp.TableFromRows)
 # Where a query must stand, anything else would be regenerated as a table that nobody replaced.
-_CHILDREN: Mapping[tuple[type[exp.Expr], str], tuple[type[exp.Expr], ...]] = {
+_CHILDREN: Mapping[tuple[type[exp.Expr], str], tuple[type, ...]] = {
     (exp.Subquery, "this"): (*_QUERY, exp.Table, exp.Values),
     (exp.CTE, "this"): _QUERY,
     (exp.CTE, "alias"): (exp.TableAlias,),
@@ -172,7 +175,7 @@ def check_shapes(query: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         SqlRefused: rules ``construct``, ``function``, ``type``, ``parameter``.
     """
     shapes = _shapes(dialect)
-    for node in query.walk():
+    for node in nodes_of(query):
         kind = type(node)
         parts = shapes.get(kind)
         if parts is None and kind not in _OPERATORS and kind not in dialect.operations:
@@ -202,15 +205,22 @@ def _check_part(node: exp.Expr, part: str, value: object, refusals: Refusals) ->
     for text in _texts(value):
         if not _WORD.fullmatch(text):
             raise refusals.at(
-                node, "construct", f"{text[:40]!r} is not a word that can stand here."
+                node,
+                "construct",
+                f"{text[:40]!r} is not a word that can stand here.",
+                remedy="Read tables by their names; stages, files and variables are not read.",
             )
 
 
 def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
     if isinstance(node, exp.Literal) and not node.is_string and not _NUMBER.fullmatch(node.name):
-        raise refusals.at(node, "construct", f"{node.name[:40]!r} is not a plain number.")
+        raise refusals.at(
+            node, "construct", f"{node.name[:40]!r} is not a plain number.", remedy="Write digits."
+        )
     if isinstance(node, exp.Identifier) and ("\0" in node.name or not node.name):
-        raise refusals.at(node, "construct", "A name is empty or holds a NUL character.")
+        raise refusals.at(
+            node, "construct", "A name is empty or holds a NUL character.", remedy="Name it."
+        )
     if isinstance(node, exp.Anonymous):
         name = node.this if isinstance(node.this, str) else ""
         if not _NAME.fullmatch(name) or name.lower() not in dialect.functions:
@@ -257,7 +267,12 @@ def _check_rows(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         raise _refused(source if isinstance(source, exp.Expr) else node, refusals)
     # sqlglot writes this alias as it is, without quotes.
     if node.args.get("view") and not _NAME.fullmatch(node.alias or "v"):
-        raise refusals.at(node, "construct", "The alias of a LATERAL VIEW is not a plain word.")
+        raise refusals.at(
+            node,
+            "construct",
+            "The alias of a LATERAL VIEW is not a plain word.",
+            remedy="Use letters, digits and underscores.",
+        )
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from saaf_autogen.semantic.vocabulary import Definition, LogicalTable
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["Found", "Frame", "JoinStep", "Reader", "Reference", "Source", "is_metric_call"]
 
@@ -259,7 +260,7 @@ class Reader:
     def _expression(
         self, node: exp.Expr, ctes: Ctes, frame: Frame | None, clause: str, item: int = -1
     ) -> None:
-        for part in node.walk(prune=_is_leaf):
+        for part in nodes_of(node, _is_leaf):
             if isinstance(part, exp.Column):
                 if frame is not None:
                     frame.columns.append(Reference(part, clause, item))

@@ -15,6 +15,7 @@ from saaf_autogen.sql.guard.dialect import Dialect
 from saaf_autogen.sql.guard.effort import TooMuchWork, parse
 from saaf_autogen.sql.guard.plan import Place
 from saaf_autogen.sql.guard.refusal import Refusals
+from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["fold_names", "identifiers", "read_query"]
 
@@ -80,15 +81,16 @@ def read_query(sql: str, dialect: Dialect, refusals: Refusals) -> exp.Query:
         raise refusals.at_offset(
             tokens[0].start, "not_a_query", "Only queries are run here.", remedy=_SEND_SELECT
         )
-    for raw in list(root.find_all(exp.RawString)):
-        # A dollar-quoted text is a text.
-        raw.replace(exp.Literal.string(raw.this))
-    for fetch in list(root.find_all(exp.Fetch)):
-        # FETCH FIRST … ROWS ONLY is LIMIT; what is more than that stays, and is refused.
-        options = fetch.args.get("limit_options")
-        if options is None or not (options.args.get("percent") or options.args.get("with_ties")):
-            count = fetch.args.get("count") or exp.Literal.number(1)
-            fetch.replace(exp.Limit(expression=count))
+    for node in nodes_of(root):
+        if isinstance(node, exp.RawString):
+            # A dollar-quoted text is a text.
+            node.replace(exp.Literal.string(node.this))
+        elif isinstance(node, exp.Fetch):
+            # FETCH FIRST … ROWS ONLY is LIMIT; what is more than that stays, and is refused.
+            options = node.args.get("limit_options")
+            args = options.args if isinstance(options, exp.Expr) else {}
+            if not (args.get("percent") or args.get("with_ties")):
+                node.replace(exp.Limit(expression=node.args.get("count") or exp.Literal.number(1)))
     return root
 
 
@@ -96,8 +98,11 @@ def fold_names(query: exp.Expr, dialect: Dialect) -> None:
     """Make of each name without quotes what the engine would, and quote it."""
     if dialect.fold == "keep":
         return
-    for node in query.find_all(exp.Identifier):
-        if not node.args.get("quoted"):
+    for node in nodes_of(query):
+        if not isinstance(node, exp.Identifier):
+            continue
+        # The key of a structure is a text, however it is written.
+        if not node.args.get("quoted") and not isinstance(node.parent, exp.PropertyEQ):
             node.set("this", dialect.folded(node.name))
             node.set("quoted", True)
 
@@ -105,8 +110,8 @@ def fold_names(query: exp.Expr, dialect: Dialect) -> None:
 def identifiers(query: exp.Expr, refusals: Refusals) -> dict[str, Place]:
     """Every name in the tree, in lower case, at the first place where the caller wrote it."""
     found: dict[str, tuple[int, str]] = {}
-    for node in query.find_all(exp.Identifier):
-        start = node.meta.get("start")
+    for node in nodes_of(query):
+        start = node.meta.get("start") if isinstance(node, exp.Identifier) else None
         if isinstance(start, int):
             known = found.get(node.name.lower())
             if known is None or start < known[0]:

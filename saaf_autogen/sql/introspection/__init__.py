@@ -6,7 +6,7 @@ find is shown to a caller unless a person puts it into a semantic file.
 """
 
 from saaf_autogen.sql.introspection.families import Family, family_of, plain_type
-from saaf_autogen.sql.introspection.inspection import introspect, look_into
+from saaf_autogen.sql.introspection.inspection import introspect, look_for_values, look_into
 from saaf_autogen.sql.introspection.personal import Sensitivity, sensitivity_of
 from saaf_autogen.sql.introspection.schema import (
     ColumnInfo,
@@ -34,6 +34,7 @@ __all__ = [
     "Value",
     "family_of",
     "introspect",
+    "look_for_values",
     "look_into",
     "plain_type",
     "sensitivity_of",

@@ -8,22 +8,24 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from saaf_autogen.errors import TimedOut
+from saaf_autogen.errors import TimedOut, WarehouseFailed
 from saaf_autogen.sql.introspection.duckdb import read_duckdb
 from saaf_autogen.sql.introspection.postgres import read_postgres
 from saaf_autogen.sql.introspection.sampling import Sampler
 from saaf_autogen.sql.introspection.schema import (
+    ColumnInfo,
     Introspection,
     Profile,
     Progress,
     SampleMode,
     TableInfo,
+    Value,
 )
 from saaf_autogen.sql.introspection.snowflake import read_snowflake
 from saaf_autogen.sql.introspection.standard import read_standard
 from saaf_autogen.sql.warehouse import Warehouse
 
-__all__ = ["introspect", "look_into"]
+__all__ = ["introspect", "look_for_values", "look_into"]
 
 Reader = Callable[[Warehouse], Awaitable[tuple[list[TableInfo], list[str]]]]
 _READERS: dict[str, Reader] = {
@@ -99,6 +101,42 @@ async def look_into(
     if progress:
         progress(len(tables), len(tables), "")
     return profiles
+
+
+async def look_for_values(
+    warehouse: Warehouse,
+    columns: Sequence[tuple[TableInfo, ColumnInfo]],
+    *,
+    most: int = 1_000,
+    timeout_s: float = 30.0,
+    progress: Progress | None = None,
+) -> tuple[dict[tuple[tuple[str, str], str], list[Value]], list[str]]:
+    """The values of columns, by their table's key and their name, and notes on what failed.
+
+    Args:
+        warehouse: where they are.
+        columns: each with its table.
+        most: values of one column.
+        timeout_s: seconds for each column.
+        progress: told of each column.
+    """
+    sampler = Sampler(warehouse, "all")
+    found: dict[tuple[tuple[str, str], str], list[Value]] = {}
+    notes: list[str] = []
+    for index, (table, column) in enumerate(columns):
+        label = f"{table.label}.{column.name}"
+        if progress:
+            progress(index, len(columns), label)
+        try:
+            values = await asyncio.wait_for(sampler.values(table, column, most), timeout_s)
+            found[table.key, column.name] = values
+        except (TimeoutError, TimedOut):
+            notes.append(f"{label}: looking for its values took too long; they were not compared.")
+        except WarehouseFailed:
+            notes.append(f"{label}: its values could not be read; they were not compared.")
+    if progress:
+        progress(len(columns), len(columns), "")
+    return found, notes
 
 
 def _told_apart(tables: Sequence[TableInfo]) -> tuple[list[TableInfo], list[str]]:

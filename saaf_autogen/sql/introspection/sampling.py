@@ -67,8 +67,10 @@ class Sampler:
         rows, estimated = None, False
         sampled = False
         columns: dict[str, Samples] = {}
+        counted = False
         try:
             rows, estimated = await self._rows(table)
+            counted = True
             source, sampled = self._source(table, rows)
             if self._mode != "none" and rows != 0:
                 columns = await self._columns(table, source, sampled)
@@ -76,9 +78,25 @@ class Sampler:
             note = f"{table.label}: looking into it took too long; its values are missing."
             return Profile(rows, estimated, sampled, columns, note)
         except WarehouseFailed:
-            note = f"{table.label}: the warehouse could not read it; its values are missing."
-            return Profile(rows, estimated, sampled, columns, note)
+            note = f"{table.label}: the warehouse could not read {'all of' if counted else ''} it."
+            return Profile(rows, estimated, sampled, columns, " ".join(note.split()), counted)
         return Profile(rows, estimated, sampled, columns)
+
+    async def values(self, table: TableInfo, column: ColumnInfo, most: int) -> list[Value]:
+        """Up to ``most`` values of a column; the labels of its type, where it has some.
+
+        Raises:
+            WarehouseFailed, TimedOut: they cannot be read.
+        """
+        if column.labels:
+            return list(column.labels)
+        name = self._quoted(column.name)
+        sql = (
+            f"SELECT DISTINCT {name} AS value FROM {self._name(table)} "  # noqa: S608 - names are quoted
+            f"WHERE {name} IS NOT NULL ORDER BY 1 LIMIT {most}"
+        )
+        rows = await self._warehouse.inspect(sql)
+        return [value for (raw,) in rows if (value := _plain(raw)) is not None]
 
     async def _rows(self, table: TableInfo) -> tuple[int | None, bool]:
         if table.kind == "table" and table.rows is not None:

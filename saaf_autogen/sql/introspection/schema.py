@@ -108,6 +108,7 @@ class Profile:
         sampled: whether only a part of the rows was looked at.
         columns: by the column's name; columns that were not looked at are absent.
         note: a sentence on what went wrong, if something did.
+        readable: False where the warehouse could not even count the rows.
     """
 
     rows: int | None = None
@@ -115,6 +116,7 @@ class Profile:
     sampled: bool = False
     columns: dict[str, Samples] = field(default_factory=dict)
     note: str | None = None
+    readable: bool = True
 
 
 @dataclass(frozen=True)

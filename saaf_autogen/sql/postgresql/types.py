@@ -145,7 +145,7 @@ def _list_of(kind: _Type) -> _Type:
             )
         return [None if item is None else kind.read(item) for item in items]
 
-    return _Type(pa.list_(kind.arrow), read, heavy=True)
+    return _Type(pa.list_(kind.arrow), read, heavy=True, stands_for=kind.stands_for)
 
 
 def _by_python(kind: _Type) -> Callable[[str], Any]:

@@ -22,9 +22,9 @@ def told(text: str, sql: str, parameters: Mapping[str, Scalar]) -> list[str]:
     return sorted({word for word in _CANARY.findall(text) if word.lower() not in written})
 
 
-def told_names(text: str, sql: str) -> list[str]:
+def told_names(text: str, sql: str, parameters: Mapping[str, Scalar]) -> list[str]:
     """The hidden names in ``text`` that the caller did not write."""
-    written = sql.lower()
+    written = f"{sql} {list(parameters.values())}".lower()
     return [name for name in world.HIDDEN_NAMES if name in text.lower() and name not in written]
 
 

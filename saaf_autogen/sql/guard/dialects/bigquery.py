@@ -46,6 +46,7 @@ zeroifnull
 _OPERATIONS = OPERATIONS | {
     *(exp.ApproxTopSum, exp.ArrayAgg, exp.CodePointsToBytes, exp.CodePointsToString),
     *(exp.FarmFingerprint, exp.FromBase32, exp.ParseBignumeric, exp.ParseNumeric),
+    *(exp.JSONArrayAppend, exp.JSONArrayInsert, exp.JSONKeysAtDepth, exp.JSONRemove, exp.JSONSet),
     *(exp.SafeConvertBytesToString, exp.ToBase32, exp.ToCodePoints, exp.JSONCast),
 }
 
@@ -73,6 +74,12 @@ BIGQUERY = Dialect(
     mask=masker(_digest, _year),
     fence="value",
     placeholder="@{}",
-    shapes={exp.Select: frozenset({"kind"})},
+    shapes={
+        exp.HavingMax: frozenset({"this", "expression", "max"}),
+        exp.Kwarg: frozenset({"this", "expression"}),
+        exp.Limit: frozenset({"this"}),
+        exp.SafeFunc: frozenset({"this"}),
+        exp.Select: frozenset({"kind"}),
+    },
     reparsed=True,
 )

@@ -120,9 +120,7 @@ def call(name: str, *arguments: exp.Expr) -> exp.Expr:
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
-def masker(
-    digest: Callable[[exp.Expr], exp.Expr], year: Callable[[exp.Expr], exp.Expr]
-) -> Masker:
+def masker(digest: Callable[[exp.Expr], exp.Expr], year: Callable[[exp.Expr], exp.Expr]) -> Masker:
     """The masks, given what differs between engines.
 
     Args:

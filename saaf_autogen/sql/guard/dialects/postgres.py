@@ -35,15 +35,16 @@ statement_timestamp timezone to_char to_date to_number to_timestamp transaction_
 _NESTED = """
 array_append array_cat array_dims array_fill array_length array_lower array_ndims array_position
 array_positions array_prepend array_remove array_replace array_reverse array_sample array_shuffle
-array_sort array_to_json array_to_string array_upper cardinality generate_series
-generate_subscripts isempty json_array_elements json_array_elements_text json_array_length
+array_sort array_to_json array_to_string array_upper cardinality daterange generate_series
+generate_subscripts int4range int8range isempty json_array_elements json_array_elements_text json_array_length
 json_build_array json_build_object json_each json_each_text json_extract_path
 json_extract_path_text json_object json_object_keys json_strip_nulls json_typeof
 jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
 jsonb_build_object jsonb_each jsonb_each_text jsonb_extract_path jsonb_extract_path_text
 jsonb_object jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query
 jsonb_path_query_array jsonb_path_query_first jsonb_pretty jsonb_strip_nulls jsonb_typeof lower_inc
-lower_inf range_merge row row_to_json to_json to_jsonb trim_array unnest upper_inc upper_inf
+lower_inf numrange range_merge row row_to_json to_json to_jsonb trim_array tsrange tstzrange
+unnest upper_inc upper_inf
 """
 _GENERAL = """
 coalesce gen_random_uuid greatest least nullif quote_literal quote_nullable uuidv4 uuidv7

@@ -16,10 +16,7 @@ from saaf_autogen.sql.guard.dialects.snowflake import SNOWFLAKE
 __all__ = ["DIALECTS", "dialect_named"]
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        dialect.name: dialect
-        for dialect in (DUCKDB, POSTGRES, SNOWFLAKE, BIGQUERY, DATABRICKS)
-    }
+    {dialect.name: dialect for dialect in (DUCKDB, POSTGRES, SNOWFLAKE, BIGQUERY, DATABRICKS)}
 )
 
 

@@ -78,6 +78,7 @@ _OPERATIONS = OPERATIONS | {
     *(exp.Normal, exp.Randstr, exp.RegrValx, exp.RegrValy, exp.Seq1, exp.Seq2, exp.Seq4, exp.Seq8),
     *(exp.Systimestamp, exp.ToBinary, exp.ToDecfloat, exp.TryBase64DecodeString),
     *(exp.TryHexDecodeString, exp.Typeof, exp.Uniform, exp.HashAgg, exp.Minhash, exp.ParseUrl),
+    *(exp.MapDelete, exp.MapInsert, exp.MapPick),
     *(exp.SplitToTable, exp.StrtokSplitToTable, exp.Zipf),
 }
 
@@ -107,6 +108,8 @@ SNOWFLAKE = Dialect(
     fold="upper",
     fence="value",
     shapes={
+        exp.Join: frozenset({"match_condition"}),
+        exp.TryCast: frozenset({"probe_date_format"}),
         exp.Kwarg: frozenset({"this", "expression"}),
         exp.TableFromRows: frozenset({"this", "alias", "joins"}),
     },

@@ -1,0 +1,1 @@
+"""Claims of speed and quality, for anyone to run again."""
