@@ -3,8 +3,8 @@
 Each query is planned for a caller who may read every table of its database. A refusal is false if
 the engine takes the query as it stands. Where there is an engine here (DuckDB, PostgreSQL), it is
 asked, over empty tables: a query that it does not take is no legitimate one, and a plan that it
-does not take counts as a refusal of the guard. For the other dialects a query is legitimate if sqlglot
-could translate all of it, and DuckDB takes it in its own dialect.
+does not take counts as a refusal of the guard. For the other dialects a query is legitimate if
+sqlglot could translate all of it, and DuckDB takes it in its own dialect.
 """
 
 from __future__ import annotations
@@ -127,9 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
                     continue
                 tally = judge(read(corpus, dialect), dialect, engine, reference)
                 rules = ", ".join(f"{rule} {count}" for rule, count in tally.refused.items())
+                counts = f"{tally.queries} | {tally.planned} | {tally.accepted} | {tally.false}"
                 print(
-                    f"| {dialect} | {corpus} | {tally.queries} | {tally.planned} | {tally.accepted} "
-                    f"| {tally.false} | {rules} |",
+                    f"| {dialect} | {corpus} | {counts} | {rules} |",
                     flush=True,
                 )
                 for example in tally.examples[: options.show]:

@@ -118,10 +118,14 @@ class ContextBuilder:
 
     async def close(self) -> None:
         """Stop making vectors, and close the connections of this event loop."""
+        loop = asyncio.get_running_loop()
         making, self._making = list(self._making.values()), {}
         for task in making:
-            task.cancel()
-        await asyncio.gather(*making, return_exceptions=True)
+            # Runs may ask in a loop of their own.
+            if not task.get_loop().is_closed():
+                task.get_loop().call_soon_threadsafe(task.cancel)
+        ours = [task for task in making if task.get_loop() is loop]
+        await asyncio.gather(*ours, return_exceptions=True)
         if self._library is not None:
             await self._library.close()
 

@@ -9,6 +9,7 @@ import asyncio
 import difflib
 import re
 import tempfile
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ SELECT (SELECT COUNT(*) FROM semantic.fields) AS fields,
        (SELECT COUNT(*) FROM semantic.examples) AS examples,
        (SELECT sample_values FROM semantic.fields
         WHERE table_name = 'flights' AND column_name = 'carrier') AS carriers"""
-QUESTION = "Which aircraft of United are late most often?"
+QUESTION = "Which planes were cancelled most often?"
 BUDGET = 300
 NAMED = """\
 SELECT a.name, AGG(flight_count) AS flights, ROUND(AGG(avg_dep_delay), 2) AS late,
@@ -138,7 +139,10 @@ async def _metadata(ask: tuple[Ask, Ask]) -> str:
 
 
 async def _context(ask: tuple[Ask, Ask]) -> str:
-    texts = [(await one("semantic.context", question=QUESTION, token_budget=BUDGET))["text"] for one in ask]
+    texts = [
+        (await one("semantic.context", question=QUESTION, token_budget=BUDGET))["text"]
+        for one in ask
+    ]
     wide, narrow = (_wrapped(text) for text in texts)
     lines = difflib.unified_diff(wide, narrow, WHO[0], WHO[1], n=1, lineterm="")
     shown = [line for line in lines if not line.startswith("@@")]
@@ -146,8 +150,12 @@ async def _context(ask: tuple[Ask, Ask]) -> str:
 
 
 def _wrapped(text: str) -> list[str]:
-    """Lines that are not so long that a page cannot show them."""
-    return [line if len(line) <= 120 else f"{line[:119]}…" for line in text.splitlines()]
+    """Lines that a page can show."""
+    return [
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, 96, subsequent_indent="    ", drop_whitespace=True)
+    ]
 
 
 async def _results(ask: tuple[Ask, Ask]) -> str:

@@ -196,6 +196,40 @@ def test_a_computed_field_is_shown_with_what_it_is(two: SemanticView) -> None:
     assert "  twice NUMBER, -- Computed: 2 * id." in context("orders", two)["text"]
 
 
+WIDE = """
+name: wide
+saaf: {warehouse: main, dialect: duckdb}
+tables:
+- name: readings
+  base_table: {schema: main, table: readings}
+  primary_key: {columns: [reading_id]}
+  dimensions:
+  - {name: reading_id, expr: reading_id, data_type: NUMBER}
+  - {name: humidity, expr: humidity, data_type: NUMBER}
+"""
+
+
+def test_a_wide_table_shows_what_matters_and_the_rest_where_there_is_room(
+    folder: Callable[..., Path],
+) -> None:
+    columns = [f"  - {{name: x{i}, expr: x{i}, data_type: NUMBER}}" for i in range(60)]
+    path = folder(wide=WIDE + "\n".join(columns) + "\n")
+    catalog = load_semantic(path, {"main": "duckdb"})
+    view = SemanticView(catalog, make_access(catalog))
+
+    small, large = (
+        context("How humid was it? humidity", view, token_budget=budget)["text"]
+        for budget in (200, 2_000)
+    )
+
+    assert "reading_id NUMBER," in small
+    assert "humidity NUMBER," in small
+    assert " more: semantic.describe_table" in small
+    assert "x59" not in small
+    assert "more:" not in large
+    assert all(f"x{i} NUMBER," in large for i in range(60))
+
+
 def test_equal_views_share_one_index_and_old_ones_are_dropped(sample: SemanticCatalog) -> None:
     builder = ContextBuilder(size=2)
     views = [SemanticView(sample, make_access(sample)) for _ in range(2)]

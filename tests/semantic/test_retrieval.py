@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from saaf_autogen.semantic.bm25 import Bm25
 from saaf_autogen.semantic.catalog import SemanticCatalog
+from saaf_autogen.semantic.loader import load_semantic
 from saaf_autogen.semantic.questions import unmatched
 from saaf_autogen.semantic.retrieval import RetrievalIndex
 from saaf_autogen.semantic.view import SemanticView
@@ -278,6 +281,56 @@ def test_foreign_key_neighbours_of_the_tables_come_along(index: RetrievalIndex) 
 
     assert found[0] == "flights"
     assert set(found) == {"flights", "airlines", "airports", "planes", "weather"}
+
+
+JOINED = """
+name: joined
+saaf: {warehouse: main, dialect: duckdb}
+tables:
+- name: singer
+  base_table: {schema: concerts, table: singer}
+  primary_key: {columns: [id]}
+  dimensions: [{name: id, expr: id, data_type: NUMBER}, {name: age, expr: age, data_type: NUMBER}]
+- name: performance
+  base_table: {schema: concerts, table: performance}
+  dimensions: [{name: singer_id, expr: singer_id, data_type: NUMBER}]
+- name: venue
+  base_table: {schema: concerts, table: venue}
+  dimensions: [{name: city, expr: city, data_type: VARCHAR}]
+relationships:
+- name: performance_singer
+  left_table: performance
+  right_table: singer
+  relationship_columns: [{left_column: singer_id, right_column: id}]
+  relationship_type: many_to_one
+"""
+
+
+def test_a_table_is_held_up_by_those_that_it_joins_in_either_direction(
+    folder: Callable[..., Path],
+) -> None:
+    catalog = load_semantic(folder(joined=JOINED), {"main": "duckdb"})
+    index = RetrievalIndex(SemanticView(catalog, make_access(catalog)))
+
+    ages = index.search("age of the oldest")
+    performances = index.search("performances")
+
+    assert [table.name for table in ages.tables] == ["singer", "performance", "venue"]
+    assert [table.name for table in performances.tables] == ["performance", "singer", "venue"]
+    assert [item.name for item in ages.joins] == ["performance_singer"]
+
+
+def test_many_sample_values_are_found_in_no_time(folder: Callable[..., Path]) -> None:
+    values = ", ".join(f"Town {index} of the Hill" for index in range(20_000))
+    text = JOINED.replace("name: city,", f"name: city, sample_values: [{values}],")
+    catalog = load_semantic(folder(joined=text), {"main": "duckdb"})
+    index = RetrievalIndex(SemanticView(catalog, make_access(catalog)))
+    started = time.perf_counter()
+
+    slots = index.search("venues in town 19999 of the hill and elsewhere").question.slots
+
+    assert [slot.text for slot in slots] == ["town 19999 of the hill"]
+    assert time.perf_counter() - started < 1
 
 
 def test_hidden_values_and_columns_are_no_part_of_the_index(sample: SemanticCatalog) -> None:

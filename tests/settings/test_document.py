@@ -28,7 +28,14 @@ warehouses:
     assert (2, "servr: unknown key") in told
     assert (4, "models.default: a model of this provider needs `model`") in told
     assert (8, "warehouses.nyc.pth: unknown key") in told
-    assert any(line == 6 and "path is required" in message for line, message in told)
+
+
+def test_a_warehouse_without_data_is_a_fault_at_its_line() -> None:
+    settings, document = validated("warehouses:\n  nyc:\n    engine: duckdb\n")
+    assert settings is None
+    (finding,) = document.findings
+    assert finding.line == 2
+    assert "needs `path` or `files`" in finding.message
 
 
 def test_a_key_that_appears_twice_is_a_fault_at_its_second_line() -> None:

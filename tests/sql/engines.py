@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import duckdb
 import psycopg
@@ -50,13 +50,18 @@ def _rows(rows: list[tuple[Any, ...]]) -> tuple[tuple[str, ...], ...]:
 
 
 class BareDuckDB:
-    """An in-memory DuckDB with every right, its catalog called ``w``."""
+    """An in-memory DuckDB with every right, its catalog called ``w``.
 
-    def __init__(self, schema: str) -> None:
+    Args:
+        schema: SQL that builds the world.
+        settings: SQL for the session.
+    """
+
+    def __init__(self, schema: str, settings: str = "") -> None:
         self._connection = duckdb.connect(":memory:", config={"memory_limit": "512MB"})
         # `generate_series` must not differ between threads in the order of its rows.
         self._connection.execute("ATTACH ':memory:' AS w; USE w; SET threads = 1")
-        self._connection.execute(schema)
+        self._connection.execute(f"{schema};{settings}")
 
     def build(self, schema: str) -> None:
         """Execute SQL that changes the world."""
@@ -85,18 +90,15 @@ class BareDuckDB:
 
     def state(self) -> str:
         """What an attack could have changed."""
-        cursor = self._connection
-        parts: list[object] = []
-        for query in (
+        queries = (
             "SELECT database_name, schema_name, table_name, estimated_size FROM duckdb_tables()",
             "SELECT sequence_name, last_value FROM duckdb_sequences()",
             "SELECT name, value FROM duckdb_settings() WHERE name NOT LIKE '%memory%'",
             "SELECT database_name, path FROM duckdb_databases()",
             "SELECT * FROM duckdb_variables()",
-            "SELECT function_name FROM duckdb_functions() WHERE NOT internal",
             "SELECT sum(hash(f)) FROM w.main.flights f",
-        ):
-            parts.append(sorted(map(str, cursor.execute(query).fetchall())))
+        )
+        parts = [sorted(map(str, self._connection.execute(q).fetchall())) for q in queries]
         return str([*parts, _stray_files()])
 
     def close(self) -> None:
@@ -133,23 +135,26 @@ class BarePostgres:
         schema: SQL that builds the world.
         search_path: where names without a schema are looked up. The warehouse looks into
             ``pg_catalog`` alone, where no user can put a function.
+        settings: further SQL for the session.
     """
 
-    def __init__(self, url: str, schema: str, search_path: str = "pg_catalog") -> None:
+    def __init__(
+        self, url: str, schema: str, search_path: str = "pg_catalog", settings: str = ""
+    ) -> None:
         self._watcher = psycopg.connect(url, autocommit=True)
         self._watcher.execute("SET synchronous_commit = off")
         self.build(schema)
         self._connection = psycopg.connect(url, autocommit=True, prepare_threshold=None)
         self._connection.execute(f"SET statement_timeout = {int(_TIMEOUT_S * 1000)}")
-        self._connection.execute(cast("LiteralString", f"SET search_path = {search_path}"))
+        self._connection.execute(f"SET search_path = {search_path}; {settings}")
 
     def build(self, schema: str) -> None:
         """Execute SQL that changes the world."""
-        self._watcher.execute(cast("LiteralString", schema))
+        self._watcher.execute(schema)
 
     def run(self, sql: str, parameters: Mapping[str, Scalar], rows: int = 1_000) -> Outcome:
         """Execute anything that psycopg takes; the server stops it after a second."""
-        return self._do(lambda cursor: cursor.execute(cast("LiteralString", sql), parameters), rows)
+        return self._do(lambda cursor: cursor.execute(sql, parameters), rows)
 
     def plan(self, plan: Plan) -> Outcome:
         """Execute a plan of the guard."""
@@ -159,9 +164,7 @@ class BarePostgres:
         """Schema and name of each table that PostgreSQL itself would read for a plan."""
         text = f"EXPLAIN (VERBOSE, FORMAT JSON) {plan.sql}"
         try:
-            row = self._connection.execute(
-                cast("LiteralString", text), plan.parameters
-            ).fetchone()
+            row = self._connection.execute(text, plan.parameters).fetchone()
         except (psycopg.Error, UnicodeError):
             return set()
         return set(_relations(row[0])) if row else set()

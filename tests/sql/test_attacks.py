@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 
 import psycopg
 import pytest
 
+from saaf_autogen.auth.access import TableAccess
 from saaf_autogen.errors import SaafError
-from saaf_autogen.sql import GuardedWarehouse
+from saaf_autogen.sql import GuardedWarehouse, PhysicalTable, QueryLimits
+from saaf_autogen.sql.postgresql import PostgreSQLWarehouse
 from tests.sql import world
 from tests.sql.attacks import Attack, corpus
 from tests.sql.attacks.oracle import told, told_names
@@ -45,6 +49,34 @@ def postgres_engines(postgres_server: str) -> Iterator[Trial]:
     trial.close()
 
 
+@pytest.fixture(scope="module")
+def postgres_warehouse(postgres_server: str) -> Iterator[PostgreSQLWarehouse]:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE attacked_warehouse")
+    url = postgres_server.replace("/postgres?", "/attacked_warehouse?")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(world.POSTGRES)
+    warehouse = PostgreSQLWarehouse("w", url)
+    yield warehouse
+    asyncio.run(warehouse.close())
+
+
+@pytest.fixture
+def guarded_postgres(postgres_warehouse: PostgreSQLWarehouse) -> GuardedWarehouse:
+    """As a superuser, which the warehouse warns of outside of production."""
+    flights = PhysicalTable(postgres_warehouse.catalog, "public", "flights")
+    return GuardedWarehouse(
+        postgres_warehouse,
+        limits=QueryLimits(max_rows=1_000, max_bytes=200_000, timeout_s=5),
+        mask_key="test-key",
+        physical={"public.nothing": flights},
+    )
+
+
+def may_run(attacks: Iterable[Attack]) -> list[Attack]:
+    return [attack for attack in attacks if not attack.refused]
+
+
 def named(attack: Attack) -> str:
     return f"{attack.kind}: {attack.sql[:120]}".encode("ascii", "replace").decode()
 
@@ -77,24 +109,37 @@ def test_an_attack_on_snowflake_is_refused_or_reads_projections_alone(
     assert not snowflake_engines.of(attack).faults
 
 
-@pytest.mark.parametrize("attack", DUCKDB, ids=named)
+async def what_a_caller_reads(
+    guarded: GuardedWarehouse, attack: Attack, visible: dict[str, TableAccess]
+) -> str:
+    try:
+        result = await guarded.query(
+            attack.sql, visible=visible, parameters=attack.parameters, timeout_s=0.4
+        )
+    except SaafError as error:
+        return json.dumps(error.problem()) + str(error)
+    columns = [[column.name, column.type] for column in result.columns]
+    return json.dumps([columns, result.rows, result.cut, result.tables])
+
+
+@pytest.mark.parametrize("attack", may_run(DUCKDB), ids=named)
 async def test_an_attack_on_the_duckdb_warehouse_tells_nothing_hidden(
     guarded: GuardedWarehouse, attack: Attack
 ) -> None:
-    try:
-        result = await guarded.query(
-            attack.sql,
-            visible=world.visible(),
-            parameters=attack.parameters,
-            timeout_s=0.4,
-        )
-    except SaafError as error:
-        text = json.dumps(error.problem()) + str(error)
-    else:
-        columns = [[column.name, column.type] for column in result.columns]
-        text = json.dumps([columns, result.rows, result.cut, result.tables])
+    text = await what_a_caller_reads(guarded, attack, world.visible())
     assert not told(text, attack.sql, attack.parameters)
     assert not told_names(text, attack.sql, attack.parameters)
+
+
+@pytest.mark.parametrize("attack", may_run(POSTGRES), ids=named)
+async def test_an_attack_on_the_postgresql_warehouse_tells_nothing_hidden(
+    guarded_postgres: GuardedWarehouse, attack: Attack
+) -> None:
+    started = time.monotonic()
+    text = await what_a_caller_reads(guarded_postgres, attack, world.visible("public"))
+    assert not told(text, attack.sql, attack.parameters)
+    assert not told_names(text, attack.sql, attack.parameters)
+    assert time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize(

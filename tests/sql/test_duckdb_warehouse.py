@@ -268,7 +268,8 @@ def test_the_engine_is_read_only_and_its_configuration_locked(world_file: Path) 
     import duckdb
 
     warehouse = DuckDBWarehouse.open("w", world_file, memory_limit="512MB")
-    connection = warehouse._connection
+    connection = warehouse._place
+    assert isinstance(connection, duckdb.DuckDBPyConnection)
     for sql in (
         "INSERT INTO flights VALUES (1)",
         "CREATE TABLE x (a INT)",

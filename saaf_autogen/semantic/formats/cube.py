@@ -170,9 +170,10 @@ def _dimension_sql(node: Node, name: str) -> str:
 def is_hidden(node: Node) -> bool:
     """Whether a member is not public; a primary key is not, unless it says so."""
     for key in ("public", "shown"):
+        # A computed `public` may be false for some: unknown means hidden.
         if key in node:
-            return node.flag(key) is False
-    return bool(node.flag("primary_key"))
+            return node.raw(key) is not True
+    return node.raw("primary_key") not in (None, False)
 
 
 def _dimension(cube: CubeTable, node: Node) -> None:

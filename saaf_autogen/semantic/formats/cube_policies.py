@@ -25,6 +25,9 @@ _CONTEXT = re.compile(
 )
 _WRAPPERS = ("cubeCloud", "cube_cloud", "auth", "userAttributes", "user_attributes")
 _BRANCHES = 32
+_POLICY = ("role", "roles", "group", "groups", "conditions", "member_level", "member_masking",
+           "row_level")  # fmt: skip
+_PART = ("join_path", "includes", "excludes", "prefix", "alias", "split")
 
 
 def import_policies(world: CubeWorld, root: Node) -> GrantWriter | None:
@@ -80,7 +83,7 @@ def _view(writer: GrantWriter, world: CubeWorld, view: Node) -> bool:
 
 
 def _is_public(node: Node) -> bool:
-    return node.raw("public") is not False and node.raw("shown") is not False
+    return node.raw("public") in (None, True) and node.raw("shown") in (None, True)
 
 
 def _spend(policies: list[Node]) -> None:
@@ -92,7 +95,9 @@ def _included(part: Node, cube: CubeTable) -> dict[str, str]:
     """The cube's dimensions that a view shows, by their names there."""
     prefix = f"{part.text('alias') or cube.name}_" if part.flag("prefix") else ""
     listed = part.raw("includes")
-    excluded = set(part.texts("excludes")) if isinstance(part.data.get("excludes"), list) else set()
+    excluded = set(part.texts("excludes"))
+    if excluded - {*cube.dimensions, *cube.measures} or part.unknown(*_PART):
+        return {}
     shown: dict[str, str] = {}
     if listed == "*":
         shown = {f"{prefix}{name}": name for name in cube.dimensions}
@@ -130,10 +135,13 @@ def _policy(
         message = f"policy {index + 1} of {title} became no grant: it names no group"
         node.deny(None, message, "name a group")
         return
-    columns = _columns(node, cube, shown)
     try:
+        _only(node, *_POLICY)
+        columns = _columns(node, cube, shown)
         branches = _rows(node, cube, shown)
     except Untranslatable as reason:
+        for below in list(node.walk()):
+            below.ignore(*below.data)
         message = f"policy {index + 1} of {title} became no grant: {reason}"
         node.deny("row_level", message, "write it as rows: of a grant by hand")
         return
@@ -155,17 +163,27 @@ def _members(node: Node | None, shown: Mapping[str, str], cube: CubeTable) -> se
     """Names of the members of a list of includes or excludes; None where there is no list."""
     if node is None:
         return None
+    _only(node, "includes", "excludes")
     every = {*shown, *cube.measures}
-    if "includes" in node or node.data.get("includes") == []:
-        listed = node.raw("includes")
-        return every if listed == "*" else {_plain(item, cube) for item in node.texts("includes")}
-    if "excludes" in node or node.data.get("excludes") == []:
-        listed = node.raw("excludes")
-        return set() if listed == "*" else every - {_plain(x, cube) for x in node.texts("excludes")}
-    return every
+    included, excluded = node.raw("includes"), node.raw("excludes")
+    if (included is None) == (excluded is None):
+        raise Untranslatable("a list of members has neither includes nor excludes, or both")
+    if included is not None:
+        return every if included == "*" else {_plain(x, cube) for x in node.texts("includes")}
+    if excluded == "*":
+        return set()
+    names = {_plain(item, cube) for item in node.texts("excludes")}
+    strange = sorted(names - every - set(cube.dimensions))
+    if strange:
+        # A name that excludes nothing may be meant for one that is to be hidden.
+        raise Untranslatable(f"there is no member {strange[0]} to exclude")
+    return every - names
 
 
 def _columns(node: Node, cube: CubeTable, shown: Mapping[str, str]) -> dict[str, str | None]:
+    for key in ("member_level", "member_masking"):
+        if node.states(key) and key not in node:
+            raise Untranslatable(f"its {key} says nothing")
     full = _members(node.node("member_level"), shown, cube)
     full = {*shown, *cube.measures} if full is None else full
     masked = _members(node.node("member_masking"), shown, cube) or set()
@@ -201,16 +219,34 @@ def _plain(name: str, cube: CubeTable) -> str:
 def _rows(node: Node, cube: CubeTable, shown: Mapping[str, str]) -> list[list[Test]]:
     """Row filters as alternatives of conditions; no alternative means no rows at all."""
     level = node.node("row_level")
-    if level is None:
+    if level is None and not node.states("row_level"):
         return [[]]
-    allowed = level.flag("allow_all")
-    if allowed:
-        level.ignore("filters")
+    if level is None:
+        raise Untranslatable("its row_level says nothing")
+    _only(level, "filters", "allow_all")
+    if level.raw("allow_all") is True:
+        if "filters" in level:
+            raise Untranslatable("it allows all rows, and filters them")
         return [[]]
     filters = level.nodes("filters")
     if not filters:
         return []
-    return _all([_filter(item, cube, shown) for item in filters])
+    return _all([_filter(item, cube, shown) for item in _whole(level, "filters")])
+
+
+def _whole(node: Node, key: str) -> list[Node]:
+    """The entries of a list that has entries, and no empty one."""
+    found, written = node.nodes(key), node.raw(key)
+    if not found or len(found) != len(written):
+        raise Untranslatable(f"its {key} has an empty entry, or none")
+    return found
+
+
+def _only(node: Node, *known: str) -> None:
+    """Refuse keys that are not understood: they may well restrict."""
+    strange = node.unknown(*known)
+    if strange:
+        raise Untranslatable(f"the key {strange[0]} is not understood")
 
 
 def _all(parts: list[list[list[Test]]]) -> list[list[Test]]:
@@ -223,10 +259,14 @@ def _all(parts: list[list[list[Test]]]) -> list[list[Test]]:
 
 
 def _filter(node: Node, cube: CubeTable, shown: Mapping[str, str]) -> list[list[Test]]:
-    if "and" in node:
-        return _all([_filter(item, cube, shown) for item in node.nodes("and")])
-    if "or" in node:
-        return [branch for item in node.nodes("or") for branch in _filter(item, cube, shown)]
+    if node.states("and"):
+        _only(node, "and")
+        return _all([_filter(item, cube, shown) for item in _whole(node, "and")])
+    if node.states("or"):
+        _only(node, "or")
+        parts = _whole(node, "or")
+        return [branch for item in parts for branch in _filter(item, cube, shown)]
+    _only(node, "member", "operator", "values")
     member = _plain(node.text("member", required=True) or "", cube)
     operator = node.text("operator", required=True) or ""
     raw = node.raw("values")

@@ -365,7 +365,8 @@ def _derived(
     expr = holder.text("expr", required=True)
     key = "input_metrics" if "input_metrics" in holder else "metrics"
     inputs: dict[str, _Built] = {}
-    for item in holder.raw(key) or []:
+    listed = holder.raw(key)
+    for item in listed if isinstance(listed, list) else []:
         part = item if isinstance(item, dict) else {"name": item}
         node = Node(metric.node.document, metric.node.report, part, metric.node.place)
         for offset in ("offset_window", "offset_to_grain"):

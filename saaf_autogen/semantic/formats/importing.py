@@ -85,6 +85,7 @@ def import_semantic(source: Path, target: Target, *, kind: str | None = None) ->
     made.left_out = _unique(report.left_out)
     made.policies = _unique(report.policies)
     made.notes = _unique(report.notes)
+    made.models = [each for each in made.models if each.tables or each.verified_queries]
     if not made.models:
         raise ConfigurationError(
             f"Nothing of {source} could be imported.",

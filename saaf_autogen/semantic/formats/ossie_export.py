@@ -43,14 +43,21 @@ def export_ossie(model: SemanticModel, dialect: str) -> dict[str, Any]:
         dialect: of its expressions (sqlglot's name).
 
     Raises:
-        ConfigurationError: it has no table, and Ossie asks for one.
+        ConfigurationError: it has no table, and Ossie asks for one; or an expression is no SQL.
     """
     if not model.tables:
         raise ConfigurationError(
             f"The model {model.name} has no tables, and an Ossie model must have one.",
             remedy="Export a file that describes tables.",
         )
-    return {"version": OSSIE_VERSION, "semantic_model": [_model(model.to_document(), dialect)]}
+    try:
+        made = _model(model.to_document(), dialect)
+    except Untranslatable as reason:
+        raise ConfigurationError(
+            f"The model {model.name} cannot be exported: {reason}.",
+            remedy="`saaf check` names the expression.",
+        ) from reason
+    return {"version": OSSIE_VERSION, "semantic_model": [made]}
 
 
 def _model(own: dict[str, Any], dialect: str) -> dict[str, Any]:

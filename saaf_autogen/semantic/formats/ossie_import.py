@@ -244,15 +244,14 @@ def _ours(node: Node, target: Target, patch: dict[str, Any]) -> SemanticModel | 
 def _our_table(node: Node, target: Target, spoken: str, dialect: str) -> dict[str, Any] | None:
     source = node.text("source", required=True)
     base = base_table(source, node, "source", target, dialect) if source else None
-    if base is None or source is None:
+    patch = patch_of(node)
+    back = table_document(node)
+    if base is not None:
+        back["base_table"] = base.model_dump(by_alias=True, exclude_unset=True)
+    table = apply_patch(back, patch.get("keys", {}))
+    if "base_table" not in table:
         node.fault("source", "the source names no table", "write database.schema.table")
         return None
-    patch = patch_of(node)
-    back = {
-        **table_document(node),
-        "base_table": base.model_dump(by_alias=True, exclude_unset=True),
-    }
-    table = apply_patch(back, patch.get("keys", {}))
     for item in node.nodes("fields"):
         own = patch_of(item)
         kind = own.get("kind") or field_kind(item)

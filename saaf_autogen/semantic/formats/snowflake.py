@@ -209,7 +209,8 @@ def _unprefixed(root: Node, index: int, sql: str, tables: tuple[Table, ...]) -> 
         return sql
     found = [token for token in tokens if token.text.casefold() in names]
     for token in reversed(found):
-        sql = f"{sql[: token.start]}{sql[token.start : token.end + 1].replace('__', '', 1)}{sql[token.end + 1 :]}"
+        bare = sql[token.start : token.end + 1].replace("__", "", 1)
+        sql = sql[: token.start] + bare + sql[token.end + 1 :]
     if found:
         place = ("verified_queries", index, "sql")
         message = "the prefix __ of logical tables was taken off"

@@ -146,6 +146,15 @@ class Node:
         """Tell what was decided."""
         self.report.notes.append(self._finding(key, message, remedy, ()))
 
+    def states(self, key: str) -> bool:
+        """Whether the key is written at all, be it with nothing behind it."""
+        return self._key(key) in self.data
+
+    def unknown(self, *known: str) -> list[str]:
+        """The keys that are none of these, in snake or camel case."""
+        folded = {self._key(key) for key in known}
+        return [key for key in self.data if key not in folded]
+
     def report_unread(self, *, within: str = "") -> None:
         """Tell of every key, here and below, that nobody read."""
         name = str(self.data.get("name") or within)

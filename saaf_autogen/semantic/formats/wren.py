@@ -30,6 +30,14 @@ WREN_READERS = "wren-readers"
 
 _SOURCES = {"postgres": "postgres", "snowflake": "snowflake", "duckdb": "duckdb",
             "bigquery": "bigquery", "databricks": "databricks"}  # fmt: skip
+# A key that is not among these may be a rule that we do not know.
+_MODEL_KEYS = ("name", "table_reference", "columns", "primary_key", "unique_keys", "cached",
+               "refresh_time", "row_level_access_controls", "properties", "description",
+               "dialect")  # fmt: skip
+_COLUMN_KEYS = ("name", "type", "relationship", "is_calculated", "not_null", "expression",
+                "is_hidden", "is_primary_key", "column_level_access_control", "properties",
+                "description")  # fmt: skip
+_RULE_KEYS = ("name", "required_properties", "condition")
 _TIMES = ("date", "time", "timestamp", "datetime", "timestamptz")
 _CARDINALITIES = ("ONE_TO_ONE", "ONE_TO_MANY", "MANY_TO_ONE", "MANY_TO_MANY")
 _OPERATORS: dict[type[exp.Expr], str] = {
@@ -139,7 +147,8 @@ def _column(table: TableBuilder, node: Node) -> None:
         message = f"{name} of {table.name} is left out: it reaches over a relationship"
         node.leave_out("expression", message, "write it as a verified query")
         return
-    hidden = bool(node.flag("is_hidden")) or "column_level_access_control" in node
+    shown = node.raw("is_hidden") in (None, False)
+    hidden = not shown or node.states("column_level_access_control")
     data: dict[str, Any] = {"description": description, "data_type": kind.upper()}
     if hidden:
         data["saaf"] = {"tags": [HIDDEN]}
@@ -218,8 +227,8 @@ def _grants(
     ruled = [
         node
         for node, _ in models
-        if "row_level_access_controls" in node
-        or any("column_level_access_control" in column for column in node.nodes("columns"))
+        if node.states("row_level_access_controls")
+        or any(column.states("column_level_access_control") for column in node.nodes("columns"))
     ]
     if not ruled:
         return None
@@ -233,7 +242,9 @@ def _grants(
             for key, column in table.physical.items()
             if HIDDEN not in table.tags_of(key)
         }
-        refused = False
+        refused = bool(node.unknown(*_MODEL_KEYS)) or any(
+            column.unknown(*_COLUMN_KEYS) for column in node.nodes("columns")
+        )
         for rule in node.nodes("row_level_access_controls"):
             refused = not _row_rule(rule, draft) or refused
         for column in node.nodes("columns"):
@@ -256,6 +267,9 @@ def _row_rule(node: Node, draft: GrantDraft) -> bool:
     """Add the conditions of a rule; False, reported, where one cannot be said."""
     name = node.text("name") or "a rule"
     condition = node.text("condition", required=True)
+    if node.unknown(*_RULE_KEYS):
+        node.deny(None, f"{name} has keys that are not understood", "write the grant by hand")
+        return False
     for item in node.nodes("required_properties"):
         wanted = item.text("name")
         item.ignore("required")

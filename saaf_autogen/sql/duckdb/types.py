@@ -18,7 +18,7 @@ _ENUM = re.compile(r"ENUM\((?:'(?:[^']|'')*'(?:,\s*)?)*\)")
 # What Arrow holds as it is. JSON is a varchar to DuckDB; a UUID comes as text.
 _KEPT = frozenset(
     """
-    boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint uhugeint
+    boolean tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint
     float double decimal date time timestamp timestamp_s timestamp_ms timestamp_ns interval uuid
     varchar blob null
     """.split()  # noqa: SIM905 - a list of words reads best as words
@@ -28,8 +28,8 @@ _KEPT = frozenset(
 def portable(kind: DuckDBPyType) -> str | None:
     """The type to cast to before a value leaves the engine, or None where it may stay.
 
-    ENUM dictionaries hold all labels; a time's zone, the tags of a UNION, bits and numbers without
-    end have no type in Arrow: they leave as text.
+    ENUM dictionaries hold all labels; a time's zone, the tags of a UNION, bits and numbers beyond
+    127 bits have no type in Arrow: they leave as text.
     """
     name = str(kind.id)
     if name in _KEPT or name in ("timestamp with time zone", "timestamp_tz"):
@@ -57,7 +57,7 @@ def describe(field: pa.Field, kind: DuckDBPyType) -> pa.Field:
     stands_for: Kind | None = None
     if text == "JSON":
         stands_for = "json"
-    elif str(kind.id) in ("bignum", "varint"):
+    elif str(kind.id) in ("bignum", "uhugeint"):
         stands_for = "number"
     return described(field.name, field.type, _ENUM.sub("ENUM", text), stands_for)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saaf_autogen.sql.duckdb.connection import DuckDBSource, connect
+from saaf_autogen.sql.duckdb.process import DuckDBProcess
 from saaf_autogen.sql.duckdb.reading import DuckDBReading
+from saaf_autogen.sql.duckdb.remote import RemoteReading
 from saaf_autogen.sql.engine import Engine
 from saaf_autogen.sql.guard import DUCKDB, Plan
 from saaf_autogen.sql.reading import Reading
@@ -25,15 +29,20 @@ Isolation = Literal["process", "thread"]
 class DuckDBWarehouse(Engine):
     """A DuckDB file, or files of Parquet and CSV. Use ``open``.
 
-    Queries run on threads, each on a cursor of its own. One process opens one file under one
-    configuration: DuckDB refuses a second one.
+    In a process of its own, what a query allocates and how long one operation takes is bounded by
+    the system. On threads of the host, DuckDB bounds it as well as it can; there, one process
+    opens one file under one configuration.
     """
 
     def __init__(
-        self, name: str, connection: duckdb.DuckDBPyConnection, catalog: str, concurrency: int
+        self,
+        name: str,
+        place: duckdb.DuckDBPyConnection | DuckDBProcess,
+        catalog: str,
+        concurrency: int,
     ) -> None:
         super().__init__(name, DUCKDB, catalog=catalog, concurrency=concurrency)
-        self._connection = connection
+        self._place = place
 
     @classmethod
     def open(
@@ -54,27 +63,36 @@ class DuckDBWarehouse(Engine):
             files: instead of ``path``, an absolute path or glob pattern for each table.
             memory_limit: of the engine as a whole, such as ``1GB``.
             concurrency: queries that run at the same time; further ones wait.
+            isolation: ``process`` or ``thread``; Windows has threads only.
 
         Raises:
             ConfigurationError: a file is missing or cannot be opened so.
         """
         source = DuckDBSource(name, path, dict(files or {}), memory_limit)
+        if isolation == "process" and os.name == "posix":
+            process = DuckDBProcess(source, concurrency)
+            return cls(name, process, process.catalog, concurrency)
         connection, catalog = connect(source)
         return cls(name, connection, catalog, concurrency)
 
     async def close(self) -> None:
         """Interrupt running queries and close the file."""
         await super().close()
-        self._connection.close()
+        await asyncio.to_thread(self._place.close)
 
     def _reading(self, plan: Plan, limits: QueryLimits, session: Session | None) -> Reading:
-        return DuckDBReading(self._connection, plan, max_bytes=limits.max_bytes)
+        return self._of(plan, max_bytes=limits.max_bytes)
 
     def _inspection(self, sql: str, parameters: tuple[Any, ...]) -> Reading:
-        return DuckDBReading(self._connection, sql, parameters=parameters)
+        return self._of(sql, parameters=parameters)
 
     def _explanation(self, plan: Plan, session: Session | None) -> Reading | None:
-        return DuckDBReading(self._connection, plan, explain=True)
+        return self._of(plan, explain=True)
+
+    def _of(self, statement: Plan | str, **options: Any) -> Reading:
+        if isinstance(self._place, DuckDBProcess):
+            return RemoteReading(self._place, statement, **options)
+        return DuckDBReading(self._place, statement, **options)
 
     def _columns_sql(self) -> str:
         return (

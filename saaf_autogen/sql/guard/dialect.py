@@ -42,9 +42,12 @@ class Dialect:
             them. ``offset``: ``OFFSET 0`` stops the engine from moving filters below a row
             policy. ``value``: where no such barrier is known, each column is
             ``CASE WHEN policy THEN column END``, so that a filter sees only NULL wherever it runs.
+        opaque: what a column is wrapped in so that the engine forgets its least and its greatest
+            value, for engines that leave conditions out by them: they know of hidden rows, too.
         placeholder: how a named parameter is written in a plan, with ``{}`` for its name.
         percent: whether the driver wants each other ``%`` doubled.
         shapes: parts of nodes that pass in this dialect, on top of those that pass in all.
+        acting: names, in capitals, that after a dot are no column but change something.
         reparsed: whether a plan is parsed once more and its tables compared, for engines that
             cannot be asked which tables they see.
     """
@@ -59,9 +62,11 @@ class Dialect:
     rows: frozenset[str] = frozenset()
     fold: Literal["keep", "lower", "upper"] = "keep"
     fence: Literal["offset", "value"] = "offset"
+    opaque: type[exp.Expr] | None = None
     placeholder: str = ":{}"
     percent: bool = False
     shapes: Mapping[type[exp.Expr], frozenset[str]] = field(default_factory=dict)
+    acting: frozenset[str] = frozenset()
     reparsed: bool = False
 
     def folded(self, name: str) -> str:

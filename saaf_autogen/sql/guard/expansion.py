@@ -154,7 +154,7 @@ class Expansion:
         name = exp.Identifier(this=table, quoted=True)
         name.meta.update(written.meta)
         node.set("this", name)
-        node.set("db", exp.Identifier(this=schema, quoted=True))
+        node.set("db", exp.Identifier(this=schema, quoted=True) if schema else None)
 
     def _columns(self, table: str) -> dict[str, str]:
         return {name.lower(): name for name in self._tables[table].access.columns}

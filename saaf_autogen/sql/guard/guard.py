@@ -27,6 +27,7 @@ from saaf_autogen.sql.guard.rereading import check_text
 from saaf_autogen.sql.guard.scopes import Catalog, Replacer
 from saaf_autogen.sql.guard.shapes import check_shapes
 from saaf_autogen.sql.guard.syntax import fold_names, identifiers, read_query
+from saaf_autogen.sql.guard.totality import every_filter_is_total, every_value_is_total
 from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["Guard"]
@@ -126,13 +127,19 @@ class Guard:
         bind_parameters(query, parameters, binder, refusals)
         frames = read_frames(query, catalog, self._dialect)
         check_columns(frames, sql, self._dialect, refusals)
+        total = every_filter_is_total(query, frames, readable, binder.values, self._dialect)
         projection = Projection(
             self._dialect,
             names,
             binder,
             self._mask_key,
             Mentions(query),
-            safe_conditions(frames, readable, binder.values, self._dialect),
+            {} if total else safe_conditions(frames, readable, binder.values, self._dialect),
+            fenced=not total,
+            opaque=not (
+                total
+                and every_value_is_total(query, frames, readable, binder.values, self._dialect)
+            ),
         )
         replacer = Replacer(catalog, self._dialect, projection, names, refusals)
         replacer.rewrite(query)

@@ -13,8 +13,8 @@ from sqlglot import exp
 from saaf_autogen.errors import SqlRefused
 from saaf_autogen.sql.guard.names import Binder
 from saaf_autogen.sql.guard.plan import Scalar
-from saaf_autogen.sql.guard.pushdown import LARGE
 from saaf_autogen.sql.guard.refusal import Refusals
+from saaf_autogen.sql.guard.types import LARGE
 from saaf_autogen.sql.guard.walking import nodes_of
 
 __all__ = ["bind_parameters", "check_parameters", "kinds_of"]

@@ -53,10 +53,15 @@ class Projection:
         mask_key: str,
         mentions: Mentions | None = None,
         conditions: Conditions | None = None,
+        *,
+        fenced: bool = True,
+        opaque: bool = True,
     ) -> None:
         self._dialect = dialect
         self._mentions = mentions
         self._conditions = conditions or {}
+        self._fence = dialect.fence if fenced else None
+        self._opaque = dialect.opaque if opaque else None
         self._binder = binder
         self._mask_key = mask_key
         # Every column is qualified by an alias that no caller can write, so that a column missing
@@ -87,8 +92,12 @@ class Projection:
         conditional = any(
             case.when != TRUE for column in access.columns.values() for case in column.cases
         )
-        if self._dialect.fence == "offset" and (access.rows != TRUE or conditional):
-            select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
+        if access.rows != TRUE or conditional:
+            if self._fence == "offset":
+                select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
+            if self._opaque is not None:
+                for column in columns:
+                    column.set("this", self._opaque(this=column.this))
         return select
 
     def _used(self, access: TableAccess, node: exp.Table | None) -> list[ColumnAccess]:
@@ -110,7 +119,7 @@ class Projection:
 
     def _column(self, column: ColumnAccess, rows: Predicate) -> exp.Expr:
         value = self._value(column)
-        if self._dialect.fence == "value" and rows != TRUE:
+        if self._fence == "value" and rows != TRUE:
             value = exp.Case(ifs=[exp.If(this=self._predicate(rows), true=value)])
         return exp.Alias(this=value, alias=self._stored(column.name))
 

@@ -221,6 +221,13 @@ def _check_node(node: exp.Expr, dialect: Dialect, refusals: Refusals) -> None:
         raise refusals.at(
             node, "construct", "A name is empty or holds a NUL character.", remedy="Name it."
         )
+    if isinstance(node, exp.Column | exp.Dot) and node.name.upper() in dialect.acting:
+        raise refusals.at(
+            node,
+            "construct",
+            f"{node.name[:40]} is not a column here.",
+            remedy="Name columns; queries only read.",
+        )
     if isinstance(node, exp.Anonymous):
         name = node.this if isinstance(node.this, str) else ""
         if not _NAME.fullmatch(name) or name.lower() not in dialect.functions:

@@ -22,7 +22,7 @@ from saaf_autogen.sql.introspection.schema import (
     Value,
 )
 from saaf_autogen.sql.introspection.snowflake import read_snowflake
-from saaf_autogen.sql.introspection.standard import read_standard
+from saaf_autogen.sql.introspection.standard import read_plainly, read_standard
 from saaf_autogen.sql.warehouse import Warehouse
 
 __all__ = ["introspect", "look_for_values", "look_into"]
@@ -49,9 +49,8 @@ async def introspect(
         WarehouseFailed: the warehouse is down, or its catalog cannot be read.
         TimedOut: the catalog took too long.
     """
-    read = _READERS.get(warehouse.dialect.name, read_standard)
     try:
-        tables, notes = await asyncio.wait_for(read(warehouse), timeout_s)
+        tables, notes = await asyncio.wait_for(_read(warehouse), timeout_s)
     except TimeoutError:
         raise TimedOut(
             f"Reading the catalog of the warehouse {warehouse.name} took longer than "
@@ -69,6 +68,17 @@ async def introspect(
     return Introspection(
         warehouse.name, warehouse.dialect.name, warehouse.catalog, tuple(kept), {}, (*notes, *more)
     )
+
+
+async def _read(warehouse: Warehouse) -> tuple[list[TableInfo], list[str]]:
+    try:
+        return await _READERS.get(warehouse.dialect.name, read_standard)(warehouse)
+    except WarehouseFailed as error:
+        # SQLAlchemy reaches engines that speak a dialect without having its catalog.
+        try:
+            return await read_plainly(warehouse)
+        except WarehouseFailed:
+            raise error from None
 
 
 async def look_into(

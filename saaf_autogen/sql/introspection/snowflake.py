@@ -16,38 +16,32 @@ _TABLES = """
 SELECT table_schema, table_name,
   CASE WHEN table_type IN ('VIEW', 'MATERIALIZED VIEW') THEN 'view' ELSE 'table' END,
   comment, row_count
-FROM {catalog}.information_schema.tables
+FROM {within}information_schema.tables
 WHERE table_schema <> 'INFORMATION_SCHEMA' ORDER BY 1, 2
 """
 _COLUMNS = """
 SELECT table_schema, table_name, column_name, data_type, is_nullable, comment, numeric_precision,
   numeric_scale
-FROM {catalog}.information_schema.columns
+FROM {within}information_schema.columns
 WHERE table_schema <> 'INFORMATION_SCHEMA' ORDER BY table_schema, table_name, ordinal_position
 """
-_KEYS_UNSEEN = "The keys of the warehouse {name} could not be read: SHOW … KEYS was refused."
+_KEYS_UNSEEN = "SHOW {kind} KEYS was refused by the warehouse {name}: these keys are unknown."
 
 Names = tuple[str, str]
 
 
 async def read_snowflake(warehouse: Warehouse) -> tuple[list[TableInfo], list[str]]:
     """Tables and views that the role may see in the warehouse's database."""
-    catalog = '"' + warehouse.catalog.replace('"', '""') + '"'
-    tables = await warehouse.inspect(_TABLES.format(catalog=catalog))
+    catalog = '"' + warehouse.catalog.replace('"', '""') + '"' if warehouse.catalog else ""
+    within = f"{catalog}." if catalog else ""
+    tables = await warehouse.inspect(_TABLES.format(within=within))
     columns: dict[Names, list[ColumnInfo]] = {}
-    for schema, name, *row in await warehouse.inspect(_COLUMNS.format(catalog=catalog)):
+    for schema, name, *row in await warehouse.inspect(_COLUMNS.format(within=within)):
         columns.setdefault((schema, name), []).append(_column(*row))
     notes: list[str] = []
-    primary: dict[Names, dict[str, tuple[str, ...]]] = {}
-    unique: dict[Names, dict[str, tuple[str, ...]]] = {}
-    foreign: dict[Names, list[ForeignKey]] = {}
-    try:
-        primary = _keys(await warehouse.inspect(f"SHOW PRIMARY KEYS IN DATABASE {catalog}"))
-        unique = _keys(await warehouse.inspect(f"SHOW UNIQUE KEYS IN DATABASE {catalog}"))
-        shown = await warehouse.inspect(f"SHOW IMPORTED KEYS IN DATABASE {catalog}")
-        foreign = _foreign_keys(shown)
-    except (WarehouseFailed, TimedOut):
-        notes.append(_KEYS_UNSEEN.format(name=warehouse.name))
+    primary = _keys(await _shown(warehouse, "PRIMARY", catalog, notes))
+    unique = _keys(await _shown(warehouse, "UNIQUE", catalog, notes))
+    foreign = _foreign_keys(await _shown(warehouse, "IMPORTED", catalog, notes))
     return [
         TableInfo(
             schema=schema,
@@ -62,6 +56,16 @@ async def read_snowflake(warehouse: Warehouse) -> tuple[list[TableInfo], list[st
         )
         for schema, name, kind, comment, rows in tables
     ], notes
+
+
+async def _shown(
+    warehouse: Warehouse, kind: str, catalog: str, notes: list[str]
+) -> list[tuple[Any, ...]]:
+    try:
+        return await warehouse.inspect(f"SHOW {kind} KEYS IN DATABASE {catalog}".strip())
+    except (WarehouseFailed, TimedOut):
+        notes.append(_KEYS_UNSEEN.format(kind=kind, name=warehouse.name))
+        return []
 
 
 def _column(

@@ -1,4 +1,7 @@
-"""The standard's INFORMATION_SCHEMA, for engines that have no reader of their own."""
+"""The standard's INFORMATION_SCHEMA, for engines that have no reader of their own.
+
+Where that is missing as well, what the warehouse tells of its columns must do.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from saaf_autogen.sql.introspection.families import family_of
 from saaf_autogen.sql.introspection.schema import ColumnInfo, TableInfo
 from saaf_autogen.sql.warehouse import Warehouse
 
-__all__ = ["read_standard"]
+__all__ = ["read_plainly", "read_standard"]
 
 _SYSTEM = frozenset(
     {"information_schema", "pg_catalog", "mysql", "performance_schema", "sys", "sysibm", "syscat"}
@@ -56,3 +59,21 @@ async def read_standard(warehouse: Warehouse) -> tuple[list[TableInfo], list[str
         for schema, name, kind in sorted(tables, key=lambda row: (str(row[0]), str(row[1])))
         if str(schema).lower() not in _SYSTEM
     ], notes
+
+
+async def read_plainly(warehouse: Warehouse) -> tuple[list[TableInfo], list[str]]:
+    """Tables and columns alone, as ``Warehouse.schemas`` tells them."""
+    tables = [
+        TableInfo(
+            schema=each.table.schema,
+            name=each.table.name,
+            kind="view",
+            columns=tuple(
+                ColumnInfo(column.name, column.type, family_of(column.type))
+                for column in each.columns
+            ),
+        )
+        for each in await warehouse.schemas()
+        if each.table.schema.lower() not in _SYSTEM
+    ]
+    return tables, [f"Comments and keys of {warehouse.name} are unknown: describe them by hand."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket
 import threading
@@ -22,7 +23,6 @@ _CONNECT_S = 10
 _OPTIONS: Mapping[str, Any] = {
     "client_encoding": "UTF8",
     "application_name": "saaf",
-    "connect_timeout": _CONNECT_S,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
@@ -62,8 +62,11 @@ class Connections:
         self._warned = False
         self._closed = False
 
-    def take(self) -> tuple[psycopg.Connection[Any], bool]:
+    def take(self, seconds: float) -> tuple[psycopg.Connection[Any], bool]:
         """A connection, and whether it is a new one.
+
+        Args:
+            seconds: in which a server must answer; ten are the most.
 
         Raises:
             WarehouseFailed: there is no server, it says no, or the role may do too much.
@@ -73,7 +76,7 @@ class Connections:
                 connection = self._idle.pop()
                 if not connection.closed:
                     return connection, False
-        return self._connect(), True
+        return self._connect(seconds), True
 
     def give(self, connection: psycopg.Connection[Any]) -> None:
         """Take a connection back, rolled back, or close it where that fails."""
@@ -101,12 +104,17 @@ class Connections:
         for connection in idle:
             connection.close()
 
-    def _connect(self) -> psycopg.Connection[Any]:
+    def _connect(self, seconds: float) -> psycopg.Connection[Any]:
         import psycopg
         from psycopg.types.string import TextLoader
 
         try:
-            connection = psycopg.connect(self._url, autocommit=True, **_OPTIONS)
+            connection = psycopg.connect(
+                self._url,
+                autocommit=True,
+                connect_timeout=min(_CONNECT_S, math.ceil(seconds)),
+                **_OPTIONS,
+            )
         except psycopg.Error as error:
             # Without its cause: libpq's texts name hosts, users and addresses.
             raise self._unreachable(error) from None

@@ -11,7 +11,10 @@ from saaf_autogen.sql.guard import Plan, nearest
 if TYPE_CHECKING:
     import psycopg
 
-__all__ = ["TOO_LARGE", "explain_failure"]
+__all__ = ["NOT_UTF8", "NOT_UTF8_REMEDY", "TOO_LARGE", "explain_failure"]
+
+NOT_UTF8 = "A text in the warehouse is not valid UTF-8."
+NOT_UTF8_REMEDY = "Leave its column out; an admin mends the data or the database's encoding."
 
 # What the engine's error says when a row is too heavy.
 TOO_LARGE = "saaf: a row is too large"
@@ -95,6 +98,8 @@ def explain_failure(error: psycopg.Error, plan: Plan, timeout_s: float) -> SaafE
             "The query needs more memory or disk than the warehouse may use.",
             remedy="Select fewer columns or rows, or aggregate before joining.",
         )
+    if state in ("22021", "22P05"):
+        return WarehouseFailed(NOT_UTF8, remedy=NOT_UTF8_REMEDY)
     if state == "42501":
         return WarehouseFailed(
             "The warehouse's role may not read something that the query needs.",

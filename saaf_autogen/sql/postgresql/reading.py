@@ -10,7 +10,12 @@ from saaf_autogen.errors import WarehouseFailed
 from saaf_autogen.sql.guard import Plan
 from saaf_autogen.sql.postgresql.check import cross_check, explained
 from saaf_autogen.sql.postgresql.connection import Connections, cut_off
-from saaf_autogen.sql.postgresql.errors import TOO_LARGE, explain_failure
+from saaf_autogen.sql.postgresql.errors import (
+    NOT_UTF8,
+    NOT_UTF8_REMEDY,
+    TOO_LARGE,
+    explain_failure,
+)
 from saaf_autogen.sql.postgresql.types import ColumnReader, column_reader
 from saaf_autogen.sql.warehouse import QueryLimits, Session
 
@@ -125,7 +130,7 @@ class PostgreSQLReading:
     def _begin(self) -> psycopg.Connection[Any]:
         import psycopg
 
-        connection, is_new = self._connections.take()
+        connection, is_new = self._connections.take(self._limits.timeout_s)
         try:
             self._adopt(connection)
             connection.execute(self._preamble(connection))
@@ -134,7 +139,7 @@ class PostgreSQLReading:
                 raise
             # One that was kept may have died meanwhile, with a restart of the server perhaps.
             connection.close()
-            connection, _ = self._connections.take()
+            connection, _ = self._connections.take(self._limits.timeout_s)
             self._adopt(connection)
             connection.execute(self._preamble(connection))
         return connection
@@ -233,10 +238,7 @@ class PostgreSQLReading:
                 ) from None
             raise explain_failure(error, plan, self._limits.timeout_s) from None
         except UnicodeDecodeError:
-            raise WarehouseFailed(
-                "A text in the warehouse is not valid UTF-8.",
-                remedy="Leave its column out; an admin mends the data or the database's encoding.",
-            ) from None
+            raise WarehouseFailed(NOT_UTF8, remedy=NOT_UTF8_REMEDY) from None
         except (ValueError, OverflowError):
             raise WarehouseFailed(
                 "A value in the warehouse is beyond what can be read.",

@@ -96,7 +96,7 @@ def files(draw: st.DrawFn) -> str:
     return text.replace("\n", "\r\n") if draw(st.booleans()) else text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(files(), st.booleans())
 def test_hand_edits_survive_to_the_byte(text: str, tables_too: bool) -> None:
     document = parse_document(text, Path())

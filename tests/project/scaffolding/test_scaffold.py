@@ -12,15 +12,11 @@ from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import ConfigurationError, Conflict, InvalidArguments, NotFound
 from saaf_autogen.project.scaffolding.files import unified_diff, write
-from saaf_autogen.project.scaffolding.scaffold import scaffold
 from saaf_autogen.project.scaffolding.site import read_site
 from saaf_autogen.semantic import check_semantic, load_semantic
-from saaf_autogen.settings import GrantSettings
-from saaf_autogen.sql import GuardedWarehouse
 from saaf_autogen.testing import ManualClock
 from tests.project.scaffolding.conftest import Shop, make_shop
 from tests.sql.introspection import nasty
-from tests.sql.introspection.engines import postgres_warehouse
 
 ORDERS = """\
 # Ours.
@@ -360,33 +356,44 @@ async def test_what_was_drafted_answers_queries_under_grants(odd: Shop) -> None:
         assert "password_hash" not in visible["main.customers"].columns
 
 
-async def test_postgresql_is_drafted_and_answers(postgres_url: str, tmp_path: Path) -> None:
+async def test_postgresql_is_drafted_and_answers(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with psycopg.connect(postgres_url) as connection:
         connection.execute(nasty.POSTGRES)
+    monkeypatch.setenv("WAREHOUSE_URL", postgres_url)
+    (tmp_path / "saaf.yaml").write_text(
+        "warehouses:\n  pg: {engine: postgresql, url_env: WAREHOUSE_URL}\n"
+        "grants:\n- {id: all, to: '*', resource: 'wh://pg/*'}\n"
+    )
     shop = Shop(tmp_path)
-    (tmp_path / "saaf.yaml").write_text("warehouses:\n  pg: {engine: duckdb, path: x}\n")
+    assert (await shop.scaffold()).tables
+    assert (await shop.scaffold(update_samples=True)).changes == ()
     site = read_site(tmp_path)
-    async with postgres_warehouse(postgres_url) as warehouse:
-        plan = await scaffold(site, warehouse)
-        for change in plan.changes:
-            change.file.parent.mkdir(parents=True, exist_ok=True)
-            change.file.write_text(change.new)
-        dialect = {"pg": "postgres"}
-        assert check_semantic(shop.semantic, dialect) == []
-        catalog = load_semantic(shop.semantic, dialect)
-        guarded = GuardedWarehouse(warehouse)
-        policy = Policy([GrantSettings(id="all", to="*", resource="wh://pg/*")], [], {})
-        reader = Principal(issuer="x", subject="ann", kind="user")
-        visible = {
-            resource.removeprefix("wh://pg/"): access
-            for resource, facts in catalog.facts.items()
-            if (access := policy.table_access(reader, facts)) is not None
-        }
+    policy = Policy(site.settings.grants, [], {})
+    reader = Principal(issuer="x", subject="ann", kind="user")
+    catalog = load_semantic(shop.semantic, {"pg": "postgres"})
+    assert {each.spec.name for each in catalog.relationships} == {
+        "lines_customers",
+        "shipments_lines",
+    }
+    visible = {
+        resource.removeprefix("wh://pg/"): access
+        for resource, facts in catalog.facts.items()
+        if (access := policy.table_access(reader, facts)) is not None
+    }
+    async with shop.opened() as guarded:
         rows = await guarded.query(
             "SELECT c.country, sum(l.price) FROM sales.lines l "
             "JOIN sales.customers c ON c.id = l.customer GROUP BY 1 ORDER BY 1",
             visible=visible,
         )
         assert [row[0] for row in rows.rows] == ["DE", "FR", "NO"]
-        names = {each.spec.name for each in catalog.relationships}
-        assert names == {"lines_customers", "shipments_lines"}
+    assert await shop.drift() == []
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE sales.lines ALTER COLUMN price TYPE text")
+        connection.execute("ALTER TYPE mood ADD VALUE 'new'")
+    assert [(each.kind, each.breaks, each.column) for each in await shop.drift()] == [
+        ("values", False, "feeling"),
+        ("type", True, "price"),
+    ]

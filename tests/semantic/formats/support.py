@@ -35,10 +35,8 @@ def imported(name: str) -> Imported:
     return import_semantic(EXAMPLES / name, Target("wh", SOURCES[name][1]))
 
 
-def from_text(
-    tmp_path: Path, text: str, target: Target = DUCKDB, suffix: str = ".yaml"
-) -> Imported:
-    file = tmp_path / f"model{suffix}"
+def from_text(tmp_path: Path, text: str, target: Target = DUCKDB) -> Imported:
+    file = tmp_path / "model.yaml"
     file.write_text(text)
     return import_semantic(file, target)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,9 @@ def back(document: dict[str, Any], folder: Path, target: Target | None = None) -
 def models() -> list[Any]:
     found = [pytest.param(read_document(SAMPLE).data, "duckdb", id="sample")]
     for name, (_, dialect) in SOURCES.items():
-        for model in imported(name).models:
-            found.append(pytest.param(model.to_document(), dialect, id=name))
+        found += [
+            pytest.param(model.to_document(), dialect, id=name) for model in imported(name).models
+        ]
     return found
 
 
@@ -100,8 +102,23 @@ def test_a_model_without_tables_cannot_be_exported() -> None:
         export_snowflake(model, "duckdb")
 
 
+def test_an_expression_that_is_no_sql_is_told_by_the_export() -> None:
+    data = {
+        "name": "m",
+        "tables": [
+            {
+                "name": "t",
+                "base_table": {"schema": "s", "table": "t"},
+                "dimensions": [{"name": "a", "expr": "on", "data_type": "INT"}],
+            }
+        ],
+    }
+    with pytest.raises(ConfigurationError, match="no duckdb expression"):
+        export_ossie(SemanticModel.model_validate(data), "duckdb")
+
+
 words = st.text("abcXYZ_ äöü.'\"\n:#-%{}", min_size=1, max_size=20).filter(str.strip)
-names = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True)
+names = st.from_regex(r"c_[a-z0-9_]{0,12}", fullmatch=True)
 values = st.one_of(
     st.booleans(),
     st.integers(-(10**6), 10**6),
@@ -188,8 +205,6 @@ documents = joined(
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(documents)
 def test_any_model_survives_ossie(data: dict[str, Any]) -> None:
-    import tempfile
-
     model = SemanticModel.model_validate(data)
     document = export_ossie(model, "duckdb")
     jsonschema.validate(document, OSSIE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
@@ -85,7 +86,7 @@ tables:
   base_table: {database: d, schema: s, table: t_sales}
   facts: [{name: amount, expr: amt, data_type: NUMBER}]
 verified_queries:
-- {name: q, question: How much?, sql: SELECT SUM(amount) FROM __sales}
+- {name: q, question: How much, sql: SELECT SUM(amount) FROM __sales}
 """
     made = from_text(tmp_path, text, Target("sf", "snowflake"))
     assert made.models[0].verified_queries[0].sql == "SELECT SUM(amount) FROM sales"
@@ -173,11 +174,8 @@ def test_dbts_latest_spec_is_read_from_the_models() -> None:
     orders = table(model, "orders")
     assert [item.name for item in model.tables] == ["orders", "customers"]
     assert orders.time_dimensions[0].description == "When it was placed, UTC."
-    done = "SUM(CASE WHEN status = 'done' THEN amount END)"
-    assert (
-        metric(orders.metrics, "done_revenue").replace("(status = 'done')", "status = 'done'")
-        == done
-    )
+    done = "SUM(CASE WHEN (status = 'done') THEN amount END)"
+    assert metric(orders.metrics, "done_revenue") == done
     assert metric(orders.metrics, "average_order") == "(SUM(amount)) / (COUNT(order_id))"
     assert metric(orders.metrics, "revenue_p95") == (
         "PERCENTILE_CONT(0.95) WITHIN GROUP (ORDER BY amount)"
@@ -278,3 +276,33 @@ def test_files_that_are_no_semantic_files_are_refused_by_name(tmp_path: Path) ->
         import_semantic(tmp_path / "none.yaml", DUCKDB)
     with pytest.raises(ConfigurationError, match="choose one by --format"):
         import_semantic(EXAMPLES, DUCKDB)
+
+
+def test_imported_metrics_count_what_their_sources_count(tmp_path: Path) -> None:
+    text = """
+cubes:
+- name: orders
+  sql_table: main.orders
+  dimensions: [{name: state, sql: state, type: string, public: true}]
+  measures:
+  - {name: all, type: count}
+  - {name: done, type: count, filters: [{sql: "{state} = 'done'"}]}
+  - {name: done_sum, sql: amount, type: sum, filters: [{sql: "{CUBE}.state = 'done'"}]}
+  - {name: buyers, sql: buyer, type: count_distinct, filters: [{sql: "{CUBE}.amount > 1"}]}
+  - {name: share, sql: "1.0 * {done} / NULLIF({all}, 0)", type: number}
+"""
+    made = from_text(tmp_path, text)
+    metrics = {item.name: item.expr for item in table(made.models[0], "orders").metrics}
+    with duckdb.connect() as warehouse:
+        warehouse.execute(
+            "CREATE TABLE orders AS SELECT * FROM (VALUES ('done', 5, 1), ('done', 1, 2),"
+            " ('open', 9, 1), ('open', NULL, 3), (NULL, 2, 4)) AS t(state, amount, buyer)"
+        )
+        found = warehouse.execute(f"SELECT {', '.join(metrics.values())} FROM orders").fetchone()
+    assert dict(zip(metrics, found or (), strict=True)) == {
+        "all": 5,
+        "done": 2,
+        "done_sum": 6,
+        "buyers": 2,
+        "share": 0.4,
+    }

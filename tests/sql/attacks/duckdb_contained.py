@@ -100,6 +100,24 @@ CONTAINED: Corpus = {
         "SELECT f.id FROM flights f POSITIONAL JOIN people p WHERE f.note::INTEGER > 1",
     ),
     "statistics": (
+        # Whether the other side fails depends on what the engine knows of all rows.
+        "SELECT count(*) FROM flights WHERE CAST(note AS INTEGER) > 0 OR note > 'M'",
+        "SELECT count(*) FROM flights WHERE CAST(note AS INTEGER) > 0 OR delay < 100000",
+        "SELECT count(*) FROM flights WHERE CAST(note AS INTEGER) > 0 OR id < 100000000",
+        "SELECT CAST(note AS INTEGER) > 0 OR delay < 100000 FROM flights",
+        "SELECT CASE WHEN delay < 100000 THEN 1 ELSE CAST(note AS INTEGER) END FROM flights",
+        "SELECT sum(CASE WHEN NOT delay < 100000 THEN CAST(note AS INTEGER) END) FROM flights",
+        "SELECT f.id FROM flights f, (SELECT CAST(note AS INTEGER) AS x FROM flights) g "
+        "WHERE f.delay > 100000",
+        "SELECT f.id FROM flights f, (SELECT sum(id * 9223372036854775807) AS x FROM flights) g "
+        "WHERE f.delay > 100000",
+        "SELECT (SELECT max(CAST(note AS INTEGER)) FROM flights) FROM flights WHERE delay > 100000",
+        "SELECT id FROM flights WHERE delay > 100000 UNION ALL "
+        "SELECT CAST(note AS INTEGER) FROM flights WHERE delay > 100000",
+        "SELECT count(*) FROM people WHERE CAST(name AS INTEGER) > 0 OR mood IS NULL",
+        "SELECT count(*) FROM people WHERE CAST(name AS INTEGER) > 0 OR email < 'D'",
+        "SELECT count(*) FROM members WHERE CAST(ssn AS INTEGER) > 0 OR city < 'N'",
+        "SELECT count(*) FROM nothing WHERE 1 // 0 > 0 OR id < 100000000",
         "SELECT histogram(note) FROM flights",
         "SELECT histogram(id) FROM flights",
         "SELECT approx_top_k(note, 5), mode(carrier), any_value(carrier) FROM flights",
@@ -144,7 +162,7 @@ CONTAINED: Corpus = {
         'SELECT * FROM "main.flights" LIMIT 1',
         "SELECT * FROM w.main.flights LIMIT 1",
         "SELECT * FROM W.MAIN.FLIGHTS LIMIT 1",
-        "SELECT * FROM \"flights\" \"flights\" LIMIT 1",
+        'SELECT * FROM "flights" "flights" LIMIT 1',
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION SELECT s.n FROM t, (FROM t) s WHERE s.n < 3) "
         "FROM t",
         "WITH t AS (FROM flights) FROM t, (WITH t AS (FROM people) FROM t) u LIMIT 1",
@@ -201,7 +219,7 @@ CONTAINED: Corpus = {
         "SELECT 1 ::VARCHAR/* x */ FROM flights LIMIT 1",
         "SELECT id FROM flights /* /* */ */ LIMIT 1",
         "SELECT id FROM flights WHERE note = ''; -- ' OR true",
-        "SELECT note AS \"a$saaf_p1\" FROM flights LIMIT 1",
+        'SELECT note AS "a$saaf_p1" FROM flights LIMIT 1',
         ("SELECT '$saaf_p1' AS a, :x AS b FROM flights LIMIT 1", {"x": "$saaf_p1"}),
         ("SELECT '$saaf_p2', :x FROM flights WHERE note = :x", {"x": "' OR true --"}),
         ("SELECT id FROM flights WHERE note LIKE :x ESCAPE :e", {"x": "%", "e": "%"}),
@@ -214,7 +232,7 @@ CONTAINED: Corpus = {
         "SELECT map([1], [list(i)]) FROM range(3000000) t(i)",
         "SELECT count(*) FROM range(1000000000000) a",
         "SELECT string_agg(note, repeat('x', 1000000)) FROM flights",
-        "SELECT lpad('x', 2000000000, 'y')",
+        "SELECT lpad('x', 50000000, 'y')",
         "SELECT count(*) FROM flights a, flights b, flights c, flights d, flights e",
     ),
 }

@@ -257,7 +257,7 @@ CONTAINED: Corpus = {
         "SELECT CASE WHEN email LIKE 'CANARY%' THEN name END FROM people",
         "SELECT coalesce(wages, -1), nullif(email, '***') FROM people",
         "SELECT greatest(email, phone), least(email, phone) FROM people",
-        "SELECT email FROM people WHERE team = 'a' OR team = 'b' GROUP BY email HAVING count(*) = 1",
+        "SELECT email FROM people WHERE team IN ('a', 'b') GROUP BY email HAVING count(*) = 1",
         "SELECT ssn FROM members",
         "SELECT id FROM members WHERE ssn LIKE 'CANARY%'",
         "SELECT ssn, count(*) FROM members GROUP BY ssn ORDER BY ssn",

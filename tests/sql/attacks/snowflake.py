@@ -130,7 +130,13 @@ GETVARIABLE('x')
 $x
 $secrets
 seq1.NEXTVAL
+seq1.nextval
+seq1."NEXTVAL"
 counter.NEXTVAL FROM flights
+vault.counter.NEXTVAL FROM flights
+w.vault.counter.NEXTVAL FROM flights
+c.NEXTVAL FROM flights f, LATERAL FLATTEN(SPLIT(f.note, ' ')) c
+(SELECT counter.NEXTVAL) FROM flights
 SNOWFLAKE.CORTEX.COMPLETE('m', note) FROM flights
 AI_COMPLETE('m', note) FROM flights
 AI_EXTRACT(note, ['x']) FROM flights
@@ -272,7 +278,7 @@ CONTAINED: Corpus = {
         "SELECT 1 -- FROM secrets\n FROM flights",
         "SELECT 1 /* FROM secrets */ FROM flights",
         "SELECT 1 /* /* */ FROM flights",
-        "SELECT id AS \"a\"\" FROM secrets --\" FROM flights",
+        'SELECT id AS "a"" FROM secrets --" FROM flights',
         "SELECT x'27', 1e3, .5 FROM flights",
         "SELECT '&x', '$x', ':x', '?' FROM flights",
         ("SELECT :x, '$$' || :x FROM flights", {"x": "$$ FROM secrets --"}),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import sqlglot
+from sqlglot.errors import ErrorLevel
 
 from saaf_autogen.errors import SqlRefused
 from saaf_autogen.sql import Guard, PhysicalTable, VisibleTable
@@ -96,6 +97,8 @@ class Trial:
         faults += [
             f"it told {word}"
             for word in told(outcome.text, attack.sql, attack.parameters)
+            # What a mutation computes of a number it names is no secret; the twin sees those.
+            if attack.kind != "mutation" or not word.isdigit()
         ]
         faults += self._changes(plan)
         other = self.twin.plan(plan) if self.twin is not None else outcome
@@ -124,9 +127,13 @@ class _AsDuckDB:
         self._engine = engine
 
     def plan(self, plan: Plan) -> Outcome:
-        (sql,) = sqlglot.transpile(
-            plan.sql, read="snowflake", write="duckdb", unsupported_level=sqlglot.ErrorLevel.IGNORE
-        )
+        try:
+            (sql,) = sqlglot.transpile(
+                plan.sql, read="snowflake", write="duckdb", unsupported_level=ErrorLevel.IGNORE
+            )
+        # sqlglot fails in many ways on what it cannot write for DuckDB.
+        except Exception as error:
+            return Outcome(error=f"no DuckDB for it: {type(error).__name__}", kind="untranslated")
         for name in plan.parameters:
             sql = sql.replace(f":{name}", f"${name}")
         return self._engine.run(sql, plan.parameters, plan.max_rows)
@@ -189,7 +196,9 @@ def _visible(dialect: str) -> dict[str, VisibleTable]:
 def _badly_refused(attack: Attack, error: SqlRefused) -> list[str]:
     text = f"{error} {error.problem()}"
     faults = [f"its refusal told {word}" for word in told(text, attack.sql, attack.parameters)]
-    faults += [f"its refusal named {name}" for name in told_names(text, attack.sql, attack.parameters)]
+    faults += [
+        f"its refusal named {name}" for name in told_names(text, attack.sql, attack.parameters)
+    ]
     if attack.rule and error.rule != attack.rule:
         faults.append(f"the rule is {error.rule}")
     if not error.rule or not error.remedy:

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlglot
+from sqlglot import exp
 
 from saaf_autogen.errors import SqlRefused
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.sql import GuardedWarehouse
 from saaf_autogen.sql.duckdb import DuckDBWarehouse
+from saaf_autogen.sql.guard import Guard, PhysicalTable, VisibleTable
+from saaf_autogen.sql.guard.dialects import dialect_named
 from tests.sql.guard.shop import ALL, Caller, build, catalog
 
 
@@ -482,3 +486,30 @@ class TestNames:
         many = " OR ".join(["large"] * 2_000)
         error = await refusal(shop, everything, f"SELECT 1 FROM sales WHERE {many}")
         assert error.rule in ("too_long", "too_deep")
+
+
+@pytest.mark.parametrize("name", ["duckdb", "postgres", "snowflake", "bigquery", "databricks"])
+def test_names_expand_in_every_dialect_as_its_engine_would_fold_them(
+    everything: Caller, name: str
+) -> None:
+    dialect = dialect_named(name)
+    plan = Guard(dialect, mask_key="k").plan(
+        "SELECT City_Code, AGG(return_share) FROM main.orders s"
+        " JOIN main.people USING (sales_customers) WHERE NOT large AND people.ADULT"
+        " GROUP BY city_code HAVING AGG(REVENUE) > 1",
+        visible={
+            table: VisibleTable(PhysicalTable("shop", *table.split(".")), access)
+            for table, access in everything.visible.items()
+        },
+        max_rows=10,
+        vocabulary=everything.vocabulary,
+    )
+    (tree,) = sqlglot.parse(plan.sql, read=name)
+    assert isinstance(tree, exp.Select)
+    shown = {source.alias: set(source.this.named_selects) for source in tree.find_all(exp.Subquery)}
+    assert len(shown) == 2
+    # Every column is one that the projections show, spelled as they spell it.
+    outer = [column for column in tree.find_all(exp.Column) if column.table in shown]
+    assert {column.name.lower() for column in outer} >= {"city", "state", "amount", "cost", "born"}
+    assert all(column.name in shown[column.table] for column in outer)
+    assert dialect.folded("City_Code") in tree.named_selects

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from saaf_autogen.errors import WarehouseFailed
 from saaf_autogen.sql import Warehouse
+from saaf_autogen.sql.guard import dialect_named
 from saaf_autogen.sql.introspection import Introspection, introspect, look_into
+from saaf_autogen.sql.sqlalchemy import SQLAlchemyWarehouse
 from tests.sql.introspection import nasty
 from tests.sql.introspection.engines import postgres_warehouse
 
@@ -153,3 +159,44 @@ async def test_tables_and_columns_that_the_role_may_not_read_are_not_there(url: 
         found = await introspect(narrow)
     assert [table.label for table in found.tables] == ["sales.customers"]
     assert [column.name for column in found.tables[0].columns] == ["id", "country"]
+
+
+async def test_a_server_that_is_down_fails_with_one_clear_error() -> None:
+    async with postgres_warehouse("postgresql://reader:hidden@127.0.0.1:1/db") as warehouse:
+        with pytest.raises(WarehouseFailed) as caught:
+            await introspect(warehouse)
+    assert "hidden" not in str(caught.value)
+    assert caught.value.remedy
+
+
+async def test_through_sqlalchemy_the_same_catalog_is_read(url: str, found: Introspection) -> None:
+    driver = url.replace("postgresql://", "postgresql+psycopg://")
+    warehouse = SQLAlchemyWarehouse("any", driver, dialect_named("postgres"))
+    try:
+        again = await introspect(warehouse)
+        profiles = await look_into(warehouse, again.tables)
+    finally:
+        await warehouse.close()
+    assert again.tables == found.tables
+    assert profiles["sales", "customers"].columns["country"].values == ("DE", "FR", "NO")
+
+
+async def test_an_engine_without_that_catalog_is_read_by_its_columns(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as connection, connection:
+        connection.execute("CREATE TABLE things (id INTEGER PRIMARY KEY, kind TEXT, email TEXT)")
+        connection.executemany(
+            "INSERT INTO things (kind) VALUES (?)", [(each,) for each in "abab" * 5]
+        )
+    warehouse = SQLAlchemyWarehouse(
+        "any", f"sqlite:///{tmp_path / 'x.db'}", dialect_named("postgres")
+    )
+    try:
+        found = await introspect(warehouse)
+        profiles = await look_into(warehouse, found.tables)
+    finally:
+        await warehouse.close()
+    (table,) = found.tables
+    assert [column.name for column in table.columns] == ["id", "kind", "email"]
+    assert profiles[table.key].columns["kind"].values == ("a", "b")
+    assert "email" not in profiles[table.key].columns
+    assert any("by hand" in note for note in found.notes)

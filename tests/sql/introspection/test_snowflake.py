@@ -99,9 +99,13 @@ async def test_tables_columns_and_keys_are_read() -> None:
 
 
 async def test_refused_keys_are_a_note() -> None:
-    found = await introspect(account("SHOW"))
+    found = await introspect(account("SHOW PRIMARY", "SHOW IMPORTED"))
     assert [table.primary_key for table in found.tables] == [(), (), ()]
-    assert any("SHOW" in note for note in found.notes)
+    assert found.tables[0].unique_keys == (("EMAIL",),)
+    assert [note.partition(" was refused")[0] for note in found.notes] == [
+        "SHOW PRIMARY KEYS",
+        "SHOW IMPORTED KEYS",
+    ]
 
 
 async def test_rows_come_from_the_catalog_and_large_tables_are_looked_at_in_part() -> None:

@@ -13,10 +13,12 @@ __all__ = ["Query", "query"]
 
 Columns = Mapping[str, str]
 _CONSTANTS: Mapping[str, list[str]] = {
-    "int": ["0", "1", "2", "3", "-7", "424242", "NULL", "8"],
-    "text": ["'a'", "'b'", "'1'", "'x'", "'***'", "'secret_t3'", "''", "NULL"],
-    "date": ["DATE '2011-02-02'", "DATE '2012-06-15'", "CAST(NULL AS DATE)"],
-    "moment": ["TIMESTAMP '2011-01-01'", "TIMESTAMP '2012-01-01'"],
+    "int": ["0", "1", "2", "3", "-7", "1000", "424242", "NULL", "8"],
+    "text": ["'a'", "'b'", "'1'", "'x'", "'***'", "'secret_t3'", "'m'", "NULL"],
+    "date": ["DATE '2011-02-02'", "DATE '2015-01-01'", "CAST(NULL AS DATE)"],
+    "moment": ["TIMESTAMP '2011-01-01'", "TIMESTAMP '2015-01-01'"],
+    "num": ["0.0", "12.5", "CAST(-3.25 AS DECIMAL(12,2))"],
+    "float": ["CAST(0 AS DOUBLE PRECISION)", "CAST(1.5 AS DOUBLE PRECISION)"],
 }
 _VALUES: Mapping[str, list[Any]] = {"int": [0, 1, 3, 424_242], "text": ["a", "2", "%secret%", "x"]}
 _HIDDEN = ("secrets", "nope")
@@ -169,7 +171,8 @@ class _Writer:
     # Values
 
     def kind(self) -> Kind:
-        found: Kind = self.pick(["int", "int", "text", "text", "date"])
+        kinds = ["int", "int", "int", "text", "text", "text", "date", "moment", "num", "float"]
+        found: Kind = self.pick(kinds)
         return found
 
     def column(self, kind: str, scope: Mapping[str, Columns]) -> str | None:
@@ -219,6 +222,13 @@ class _Writer:
                         f"CAST({of('text')} AS INTEGER)",
                         f"length({of('text')})",
                         f"abs({of('int')})",
+                        f"({of('int')} - {of('int')})",
+                        f"-({of('int')})",
+                        f"CAST({of('num')} AS INTEGER)",
+                        f"CAST({of('float')} AS INTEGER)",
+                        f"CAST(extract(year FROM {of('date')}) AS INTEGER)",
+                        f"nullif({of('int')}, {of('int')})",
+                        f"ascii({of('text')})",
                     ]
                 )
             )
@@ -231,13 +241,36 @@ class _Writer:
                         f"left({of('text')}, 3)",
                         f"CAST({of('int')} AS VARCHAR)",
                         f"CAST({of('date')} AS VARCHAR)",
+                        f"substring({of('text')}, {of('int')}, {of('int')})",
+                        f"replace({of('text')}, {of('text')}, {of('text')})",
+                        f"chr({of('int')})",
+                        f"trim({of('text')})",
+                        f"repeat({of('text')}, 2)",
                         self.row.format(self.pick(list(scope))),
                     ]
                 )
             )
-        if kind == "date":
-            return f"CAST({of('text')} AS DATE)"
-        return f"CAST({of('date')} AS TIMESTAMP)"
+        others = {
+            "date": [f"CAST({of('text')} AS DATE)", f"CAST({of('moment')} AS DATE)"],
+            "moment": [
+                f"CAST({of('date')} AS TIMESTAMP)",
+                f"date_trunc('month', {of('moment')})",
+                f"({of('moment')} + INTERVAL '1 month')",
+            ],
+            "num": [
+                f"CAST({of('int')} AS DECIMAL(12,2))",
+                f"CAST({of('text')} AS DECIMAL(12,2))",
+                f"round({of('num')}, 1)",
+            ],
+            "float": [
+                f"sqrt({of('float')})",
+                f"ln({of('float')})",
+                f"({of('float')} * {of('float')})",
+                f"({of('float')} / {of('float')})",
+                f"CAST({of('text')} AS DOUBLE PRECISION)",
+            ],
+        }
+        return str(self.pick(others[kind]))
 
     def window_or_value(self, kind: str, scope: Mapping[str, Columns], depth: int) -> str:
         if self.chance(90) or depth >= _MAX_DEPTH:
@@ -268,6 +301,8 @@ class _Writer:
             return f"NOT ({self.boolean(scope, depth + 1)})"
         if depth < _MAX_DEPTH - 1 and self.chance(18):
             return self.subquery(scope, depth)
+        if self.chance(20):
+            return self.fallible(scope)
         kind = self.kind()
         one, two = self.value(kind, scope, depth), self.value(kind, scope, depth)
         if self.chance(15):
@@ -279,6 +314,53 @@ class _Writer:
         if kind == "text" and self.chance(25):
             return f"{one} LIKE {self.pick(['%s', 's%', '_', '%'])!r}"
         return f"{one} {self.pick(['=', '<>', '<', '<=', '>', '>='])} {two}"
+
+    def fallible(self, scope: Mapping[str, Columns]) -> str:
+        """A condition that fails on some rows: it tells of them if they are hidden."""
+        if self.chance(30):
+            # It fails on every row, unless the engine knows that the rest holds for them all.
+            kind = self.pick(["int", "text", "date", "moment"])
+            column = self.column(kind, scope)
+            bound = {
+                "int": "1000",
+                "text": "'m'",
+                "date": "DATE '2015-01-01'",
+                "moment": "TIMESTAMP '2015-01-01'",
+            }[kind]
+            if column:
+                failing = f"CAST('x' || CAST({column} AS VARCHAR) AS INTEGER) = 0"
+                return f"({failing} OR {column} < {bound})"
+        column = self.column("text", scope)
+        if column and self.chance(60):
+            to = self.pick(["INTEGER", "INTEGER", "DATE", "DECIMAL(12,2)", "DOUBLE PRECISION"])
+            tested = f"CAST({column} AS {to})"
+            # Without a cast, too: it depends on the dialect what is made of what.
+            return str(
+                self.pick(
+                    [
+                        f"{tested} IS NOT NULL",
+                        f"{tested} = {tested}",
+                        f"{column} = {self.pick([1, 2, 1.5])}",
+                        f"{column} > {self.pick(_CONSTANTS['date'])}",
+                        f"{column} IN (1, 2)",
+                        f"{column} BETWEEN 1 AND 3",
+                    ]
+                )
+            )
+        column = self.column("int", scope) or "1"
+        shown = self.pick(
+            [
+                f"10 {self.divide} {column}",
+                f"10 % {column}",
+                f"CAST({column} AS SMALLINT)",
+                f"{column} * 1000000",
+                f"{column} + {column}",
+                f"CAST(substring('12x', {column}, 1) AS INTEGER)",
+                f"chr({column})",
+                f"repeat('x', {column} % 9)",
+            ]
+        )
+        return f"{shown} IS NOT NULL"
 
     def subquery(self, scope: Mapping[str, Columns], depth: int) -> str:
         if self.chance(40):

@@ -182,6 +182,7 @@ DUCKDB = Dialect(
     functions=_FUNCTIONS,
     table_functions=frozenset({exp.GenerateSeries}),
     types=_TYPES,
+    opaque=exp.Try,
     mask=masker(lambda text: call("sha256", text), _year),
     placeholder="${}",
 )

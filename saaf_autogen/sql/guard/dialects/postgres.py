@@ -36,8 +36,8 @@ _NESTED = """
 array_append array_cat array_dims array_fill array_length array_lower array_ndims array_position
 array_positions array_prepend array_remove array_replace array_reverse array_sample array_shuffle
 array_sort array_to_json array_to_string array_upper cardinality daterange generate_series
-generate_subscripts int4range int8range isempty json_array_elements json_array_elements_text json_array_length
-json_build_array json_build_object json_each json_each_text json_extract_path
+generate_subscripts int4range int8range isempty json_array_elements json_array_elements_text
+json_array_length json_build_array json_build_object json_each json_each_text json_extract_path
 json_extract_path_text json_object json_object_keys json_strip_nulls json_typeof
 jsonb_array_elements jsonb_array_elements_text jsonb_array_length jsonb_build_array
 jsonb_build_object jsonb_each jsonb_each_text jsonb_extract_path jsonb_extract_path_text
@@ -70,7 +70,7 @@ _OPERATIONS = OPERATIONS | {
     *(exp.ExplodingGenerateSeries, exp.JSONBDeleteAtPath, exp.JSONBContainsAllTopKeys),
     *(exp.JSONBContainsAnyTopKeys, exp.JSONBContainsTopKey, exp.JSONBPathExists, exp.Variadic),
 }
-_DATE = r"^(?!.*BC)[0-9]{3}[1-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([^0-9]|$)"
+_DATE = r"^(?!0000)(?!.*BC)[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([^0-9]|$)"
 
 
 def _digest(text: exp.Expr) -> exp.Expr:

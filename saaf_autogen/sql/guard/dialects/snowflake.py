@@ -113,5 +113,7 @@ SNOWFLAKE = Dialect(
         exp.Kwarg: frozenset({"this", "expression"}),
         exp.TableFromRows: frozenset({"this", "alias", "joins"}),
     },
+    # `a_sequence.NEXTVAL` takes its next number.
+    acting=frozenset({"NEXTVAL"}),
     reparsed=True,
 )
