@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 LOCKED := --require-hashes --build-constraints requirements-build.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check-style lock clean
+.PHONY: help demo serve test check-style bench-linking bench-guard guard-benign guard-attacks grants-page lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -25,15 +25,32 @@ check-style: $(VENV)/.ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+bench-linking: $(VENV)/.ready-dev  ## Which tables a question needs: recall, tokens, latency (data: benchmarks/linking)
+	$(BIN)/python -m benchmarks.linking
+
+bench-guard: $(VENV)/.ready-dev  ## What the guard costs on TPC-H, against plain queries in the same run
+	$(BIN)/python -m benchmarks.guard.tpch
+
+guard-benign: $(VENV)/.ready-dev  ## False refusals over public query sets (data: benchmarks/guard)
+	$(BIN)/python -m benchmarks.guard.benign
+
+guard-attacks: $(VENV)/.ready-dev  ## Attacks, mutants and random queries against random grants, at length
+	$(BIN)/python -m tests.sql.campaign
+
+grants-page: $(VENV)/.ready-dev  ## Write docs/grants-at-work.md anew from the sample
+	$(BIN)/python -m tests.docs.grants_at_work
+
 lock:  ## Resolve the locks anew from pyproject.toml
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
-	  --extra postgres pyproject.toml -o requirements.lock $(LOCK_FLAGS)
+	  --extra postgres pyproject.toml -o requirements.lock -c requirements-bounds.in $(LOCK_FLAGS)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  --all-extras --group dev pyproject.toml -o requirements-dev.lock -c requirements.lock $(LOCK_FLAGS)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  requirements-build.in -o requirements-build.lock $(LOCK_FLAGS)
 	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-deps \
 	  requirements-sample.in -o requirements-sample.lock $(LOCK_FLAGS)
+	$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  requirements-fakesnow.in -o requirements-fakesnow.lock $(LOCK_FLAGS)
 
 clean:  ## Remove the virtual environment and the state folder
 	rm -rf $(VENV) .saaf
@@ -53,6 +70,12 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock requirements-sample.lock pyproject
 	@$(UV) pip install -q --python $(BIN)/python --build-constraints requirements-build.lock --no-deps -e .
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock $(VENV)/fakesnow/.ready
 	@$(UV) pip install -q --python $(BIN)/python $(LOCKED) -r requirements-dev.lock
+	@touch $@
+
+# Snowflake's emulator pins what SAAF does not use, so it has an environment of its own.
+$(VENV)/fakesnow/.ready: $(VENV)/.uv requirements-fakesnow.lock
+	@$(UV) venv -q --clear --python $(BIN)/python $(VENV)/fakesnow
+	@$(UV) pip install -q --python $(VENV)/fakesnow/bin/python --require-hashes -r requirements-fakesnow.lock
 	@touch $@

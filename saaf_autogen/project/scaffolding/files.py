@@ -16,7 +16,7 @@ from saaf_autogen.project.scaffolding.edits import CannotEdit, Item, TextEdit
 from saaf_autogen.project.scaffolding.site import Site, dialects
 from saaf_autogen.project.scaffolding.text import flow, scalar
 from saaf_autogen.semantic.checks import Source
-from saaf_autogen.semantic.formats.schema import language_server_line
+from saaf_autogen.semantic.formats.schema import language_server_line, schema_text
 from saaf_autogen.semantic.loader import check_semantic
 from saaf_autogen.sql.introspection import TableInfo
 
@@ -151,7 +151,7 @@ class Files:
         about = {"version": 1, "warehouse": self._warehouse, "dialect": self._dialect}
         lines = [
             _HEAD.format(
-                schema=language_server_line(new.path),
+                schema=language_server_line(new.path, published=self._site.schema),
                 warehouse=self._warehouse,
                 today=self._today,
             )
@@ -191,6 +191,8 @@ def unified_diff(changes: Sequence[FileChange], folder: Path) -> str:
 def write(site: Site, changes: Sequence[FileChange]) -> None:
     """Put changes on disk, each file at once; before that, all files together are checked.
 
+    New files name the JSON Schema for editors, which is published with the first of them.
+
     Raises:
         ConfigurationError: the files would have faults; nothing was written.
         Conflict: somebody changed a file in the meantime; nothing was written.
@@ -210,6 +212,8 @@ def write(site: Site, changes: Sequence[FileChange]) -> None:
                 )
         for draft, file in staged:
             draft.replace(file)
+        if any(change.old is None for change in changes) and not site.schema.exists():
+            site.schema.write_text(schema_text(), encoding="utf-8")
     finally:
         for draft, _ in staged:
             draft.unlink(missing_ok=True)

@@ -39,6 +39,11 @@ class Site:
         """The folder of the semantic files."""
         return self.folder / "semantic"
 
+    @property
+    def schema(self) -> Path:
+        """The JSON Schema of semantic files, for editors."""
+        return self.folder / self.settings.state / "semantic.schema.json"
+
     def described(self, warehouse: str) -> list[Source]:
         """The files on a warehouse."""
         return [source for source in self.sources if source.warehouse == warehouse]

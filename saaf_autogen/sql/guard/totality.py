@@ -254,7 +254,25 @@ class _Judge:
         if isinstance(node, exp.Add | exp.Sub | exp.Mul):
             one, two = self._argument(node.this, frame), self._argument(node.expression, frame)
             return one.computed(two, type(node)) if one is not None and two is not None else None
+        if isinstance(node, exp.Case) and not node.this:
+            return self._case(node, frame)
         return self._kind(node, frame)
+
+    def _case(self, node: exp.Case, frame: Frame) -> Kind | None:
+        """What an aggregate is given: of one kind, whichever of the total conditions holds."""
+        ifs, default = node.args.get("ifs") or [], node.args.get("default")
+        if not all(self._total(branch.this, frame) for branch in ifs):
+            return None
+        values = [branch.args["true"] for branch in ifs]
+        if default is not None and not isinstance(default, exp.Null):
+            values.append(default)
+        kinds = [self._argument(value, frame) for value in values]
+        found = [kind for kind in kinds if kind is not None]
+        if not found or len(found) < len(kinds):
+            return None
+        if all(kind.is_number for kind in found):
+            return max(found, key=lambda kind: (kind.name == "float", kind.scale, kind.digits))
+        return found[0] if len({kind.name for kind in found}) == 1 else None
 
     def _subquery(self, node: exp.Expr) -> Kind | None:
         """A subquery of one column: in IN any, elsewhere it must be of aggregates alone."""

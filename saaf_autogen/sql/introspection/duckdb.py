@@ -21,13 +21,16 @@ WHERE database_name = coalesce(nullif(?, ''), current_database()) AND NOT intern
 """
 _COLUMNS = """
 SELECT schema_name, table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns()
-WHERE database_name = coalesce(nullif(?, ''), current_database()) AND NOT internal ORDER BY schema_name, table_name, column_index
+WHERE database_name = coalesce(nullif(?, ''), current_database())
+  AND NOT internal
+ORDER BY schema_name, table_name, column_index
 """
 _KEYS = """
 SELECT schema_name, table_name, constraint_type, constraint_column_names, referenced_table,
   referenced_column_names
 FROM duckdb_constraints()
-WHERE database_name = coalesce(nullif(?, ''), current_database()) AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')
+WHERE database_name = coalesce(nullif(?, ''), current_database())
+  AND constraint_type IN ('PRIMARY KEY', 'UNIQUE', 'FOREIGN KEY')
 ORDER BY schema_name, table_name, constraint_index
 """
 _LABEL = re.compile(r"'((?:[^']|'')*)'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from saaf_autogen.sql.introspection.families import family_of
@@ -35,8 +36,8 @@ _COLUMNS = f"""
 SELECT c.oid::bigint, a.attname::text, format_type(coalesce(b.oid, t.oid),
     CASE WHEN b.oid IS NULL THEN a.atttypmod ELSE t.typtypmod END),
   NOT (a.attnotnull OR t.typnotnull), col_description(c.oid, a.attnum),
-  ARRAY(SELECT e.enumlabel::text FROM pg_enum e WHERE e.enumtypid = coalesce(b.oid, t.oid)
-        ORDER BY e.enumsortorder),
+  array_to_json(ARRAY(SELECT e.enumlabel::text FROM pg_enum e
+                      WHERE e.enumtypid = coalesce(b.oid, t.oid) ORDER BY e.enumsortorder))::text,
   coalesce(b.typtype, t.typtype)::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_attribute a ON a.attrelid = c.oid JOIN pg_type t ON t.oid = a.atttypid
@@ -47,11 +48,15 @@ ORDER BY c.oid, a.attnum
 """  # noqa: S608 - constants only
 _KEYS = f"""
 SELECT c.oid::bigint, k.contype::text,
-  ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(number, place)
-        JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place),
+  array_to_json(ARRAY(
+    SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY AS u(number, place)
+    JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number
+    ORDER BY u.place))::text,
   fn.nspname::text, fc.relname::text,
-  ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(number, place)
-        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place)
+  array_to_json(ARRAY(
+    SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY AS u(number, place)
+    JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number
+    ORDER BY u.place))::text
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
   JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_class fc ON fc.oid = k.confrelid
@@ -67,9 +72,11 @@ async def read_postgres(warehouse: Warehouse) -> tuple[list[TableInfo], list[str
     columns: dict[int, list[ColumnInfo]] = {}
     for oid, *row in await warehouse.inspect(_COLUMNS):
         columns.setdefault(oid, []).append(_column(*row))
-    keys: dict[int, list[list[Any]]] = {}
-    for oid, *row in await warehouse.inspect(_KEYS):
-        keys.setdefault(oid, []).append(row)
+    keys: dict[int, list[tuple[Any, ...]]] = {}
+    for oid, kind, own, schema, table, other in await warehouse.inspect(_KEYS):
+        # Lists come as JSON: not every driver hands arrays through.
+        key = (kind, tuple(json.loads(own)), schema, table, tuple(json.loads(other)))
+        keys.setdefault(oid, []).append(key)
     return [
         TableInfo(
             schema=schema,
@@ -77,10 +84,10 @@ async def read_postgres(warehouse: Warehouse) -> tuple[list[TableInfo], list[str
             kind=kind,
             comment=comment or None,
             columns=tuple(columns.get(oid, ())),
-            primary_key=tuple(next((key[1] for key in keys.get(oid, ()) if key[0] == "p"), ())),
-            unique_keys=tuple(tuple(key[1]) for key in keys.get(oid, ()) if key[0] == "u"),
+            primary_key=next((key[1] for key in keys.get(oid, ()) if key[0] == "p"), ()),
+            unique_keys=tuple(key[1] for key in keys.get(oid, ()) if key[0] == "u"),
             foreign_keys=tuple(
-                ForeignKey(tuple(key[1]), key[2], key[3], tuple(key[4]))
+                ForeignKey(key[1], key[2], key[3], key[4])
                 for key in keys.get(oid, ())
                 if key[0] == "f"
             ),
@@ -91,9 +98,9 @@ async def read_postgres(warehouse: Warehouse) -> tuple[list[TableInfo], list[str
 
 
 def _column(
-    name: str, data_type: str, nullable: bool, comment: str | None, labels: list[str], kind: str
+    name: str, data_type: str, nullable: bool, comment: str | None, labels: str, kind: str
 ) -> ColumnInfo:
     # An enumerated type has a name of its own; its values are text to whoever asks.
     family = "text" if kind == "e" else family_of(data_type)
     written = "enum" if kind == "e" else data_type
-    return ColumnInfo(name, written, family, nullable, comment or None, tuple(labels))
+    return ColumnInfo(name, written, family, nullable, comment or None, tuple(json.loads(labels)))

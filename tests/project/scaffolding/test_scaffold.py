@@ -50,7 +50,8 @@ async def test_a_draft_says_what_the_warehouse_says_and_nothing_else(shop: Shop)
     await shop.scaffold(clock=clock)
     text = shop.main.read_text()
     first, _, body = text.partition("\n")
-    assert first.startswith("# yaml-language-server: $schema=")
+    assert first == "# yaml-language-server: $schema=../../.saaf/semantic.schema.json"
+    assert json.loads((shop.folder / ".saaf" / "semantic.schema.json").read_text())["$defs"]
     assert re.sub("# sampled [0-9a-f]{8}", "# sampled DIGEST", body) == DRAFT
 
 
