@@ -218,7 +218,7 @@ class ClientStore:
             sealed = _row(session, tenant, client_id).webhook_secret
         return self._sealer.open(sealed, context=_context(tenant, client_id)).decode()
 
-    def rotate_webhook_secret(self, tenant: str, client_id: str) -> str:
+    def rotate_webhook_secret(self, client_id: str, *, tenant: str = DEFAULT_TENANT) -> str:
         """Replace the callback secret and return the new one; the old one ends at once.
 
         Raises:

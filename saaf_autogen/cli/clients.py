@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from pydantic import ValidationError
 
-from saaf_autogen.db import DEFAULT_TENANT
 from saaf_autogen.errors import InvalidArguments
 from saaf_autogen.settings import ClientSettings
 
@@ -78,9 +77,7 @@ def rotate(
     """Give a client a new secret and print it, once; the old one ends now."""
     store, secrets = _open(project)
     kind = "webhook_secret" if webhook else "client_secret"
-    secret = (
-        store.rotate_webhook_secret(DEFAULT_TENANT, name) if webhook else store.rotate_secret(name)
-    )
+    secret = store.rotate_webhook_secret(name) if webhook else store.rotate_secret(name)
     typer.echo(f"{kind:<15} {secret}")
     if secrets.replace(name, {kind: secret}):
         typer.echo(f"It is also in {secrets.path}.", err=True)

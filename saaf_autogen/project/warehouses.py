@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def guarded_warehouse(deployment: Deployment, name: str, sealer: Sealer) -> Guar
     return GuardedWarehouse(warehouse, limits=limits, mask_key=sealer.derive(f"mask:{name}"))
 
 
-_EXTRAS = {"postgresql": "postgres", "snowflake": "snowflake", "sqlalchemy": "sqlalchemy"}
+_EXTRAS = {"postgresql": "postgres", "snowflake": "snowflake"}
 
 
 def _open(deployment: Deployment, name: str, settings: WarehouseSettings) -> Warehouse:
@@ -56,6 +57,8 @@ def _open(deployment: Deployment, name: str, settings: WarehouseSettings) -> War
             production=deployment.settings.environment == "production",
         )
     if isinstance(settings, SnowflakeSettings):
+        if importlib.util.find_spec("snowflake.connector") is None:
+            raise ImportError("snowflake.connector")
         access = _snowflake(deployment, name, settings)
         return SnowflakeWarehouse(name, access, concurrency=settings.concurrency)
     return _sqlalchemy(deployment, name, settings)

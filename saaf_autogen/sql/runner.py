@@ -20,7 +20,7 @@ __all__ = ["Runner"]
 T = TypeVar("T")
 # An engine that does not answer an interrupt within it is let go by force.
 _PATIENCE_S = 1.0
-_CLOSING_S = 5.0
+_CLOSING_S = 3.0
 
 
 class Runner:

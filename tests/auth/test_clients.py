@@ -45,7 +45,7 @@ def test_a_webhook_secret_has_the_form_of_standard_webhooks_and_can_be_read_back
     (new,) = store.ensure([ANN])
     assert len(base64.b64decode(new.webhook_secret.removeprefix("whsec_"), validate=True)) == 32
     assert store.webhook_secret("default", "ann") == new.webhook_secret
-    rotated = store.rotate_webhook_secret("default", "ann")
+    rotated = store.rotate_webhook_secret("ann")
     assert store.webhook_secret("default", "ann") == rotated != new.webhook_secret
 
 
@@ -142,7 +142,7 @@ def test_tenants_do_not_see_each_others_clients(store: ClientStore) -> None:
         lambda: store.disable("ann"),
         lambda: store.rotate_secret("ann"),
         lambda: store.webhook_secret("default", "ann"),
-        lambda: store.rotate_webhook_secret("default", "ann"),
+        lambda: store.rotate_webhook_secret("ann"),
     ):
         with pytest.raises(NotFound):
             look()

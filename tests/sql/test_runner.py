@@ -96,11 +96,13 @@ async def test_a_full_warehouse_says_so_and_serves_again_when_a_query_ends() -> 
 
 async def test_a_consumer_that_dawdles_loses_its_query_at_the_time_limit() -> None:
     runner, reading = Runner("w", 1), Endless()
-    with pytest.raises(TimedOut):
-        async with runner.stream(reading, max_rows=500, max_bytes=None, timeout_s=0.1) as stream:
-            async for _ in stream:
-                await asyncio.sleep(0.3)
-                assert reading.closed
+    async with runner.stream(reading, max_rows=500, max_bytes=None, timeout_s=0.1) as stream:
+        batches = aiter(stream)
+        await anext(batches)
+        await asyncio.sleep(0.3)
+        assert reading.closed
+        with pytest.raises(TimedOut):
+            await anext(batches)
     await first(runner, Endless())
     await runner.close()
 

@@ -197,6 +197,8 @@ def write(site: Site, changes: Sequence[FileChange]) -> None:
         ConfigurationError: the files would have faults; nothing was written.
         Conflict: somebody changed a file in the meantime; nothing was written.
     """
+    if not changes:
+        return
     _check(site, changes)
     staged: list[tuple[Path, Path]] = []
     try:

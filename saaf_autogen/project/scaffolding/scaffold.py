@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,7 @@ from saaf_autogen.sql.warehouse import Warehouse
 __all__ = ["Becoming", "ScaffoldPlan", "gaps", "plan_scaffold", "scaffold"]
 
 Key = tuple[str, str]
+_COLUMNS_OF_A_FILE = 5_000
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,7 @@ class _Planner:
         self._barred = barred
         self._files = Files(site, found.warehouse, found.dialect, today)
         self._work = _Work()
+        self._large = _large_schemas(found)
         self._grants = [compile_grant(grant) for grant in site.settings.grants]
 
     def run(self, update_samples: bool) -> ScaffoldPlan:
@@ -246,10 +249,11 @@ class _Planner:
             self._work.notes.append(f"{table.label}: left out, all its columns look like secrets.")
             return
         home = None if self._per_table else self._inventory.home(table.schema)
-        if home and home.document.file in self._barred:
+        large = table.schema in self._large
+        if home and (large or home.document.file in self._barred):
             home = None
         item = Item(table_lines(draft, self._today), _whole(draft))
-        self._files.add_table(table, item, home, per_table=self._per_table)
+        self._files.add_table(table, item, home, per_table=self._per_table or large)
         work = self._work
         work.tables.append(table.label)
         work.names[table.key] = name
@@ -354,6 +358,14 @@ class _Planner:
         names = [table.name, f"{table.schema}_{table.name}"]
         names += [f"{table.schema}_{table.name}_{number}" for number in range(2, 1000)]
         return next(name for name in names if name.casefold() not in taken)
+
+
+def _large_schemas(found: Introspection) -> set[str]:
+    """Schemas that no file could hold: its size is bounded when it is loaded."""
+    columns: Counter[str] = Counter()
+    for table in found.tables:
+        columns[table.schema] += len(table.columns)
+    return {schema for schema, count in columns.items() if count > _COLUMNS_OF_A_FILE}
 
 
 def _sampled(

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -41,7 +42,11 @@ def scalar(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return yaml.safe_dump(value).splitlines()[0]
-    text = str(value)
+    return _text(str(value))
+
+
+@lru_cache(maxsize=4096)
+def _text(text: str) -> str:
     if _PLAIN.fullmatch(text) and not _NUMBERLIKE.fullmatch(text) and yaml.safe_load(text) == text:
         return text
     if text.isprintable() and '"' in text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from sqlglot import exp
@@ -135,10 +135,11 @@ class Sampler:
         for start in range(0, len(wanted), _COLUMNS_AT_ONCE):
             part = wanted[start : start + _COLUMNS_AT_ONCE]
             seen, counted = await self._count(source, part)
+            listed = [each for each in part if self._may_list(each, seen, counted[each.name])]
+            frequent = await self._frequent(source, listed)
             for column in part:
-                samples = await self._samples(
-                    table, column, source, seen, counted[column.name], sampled
-                )
+                rows = frequent.get(column.name)
+                samples = self._samples(column, rows, seen, counted[column.name], sampled)
                 if samples is not None:
                     found[column.name] = samples
         return found
@@ -168,47 +169,62 @@ class Sampler:
             for column, at in zip(columns, range(1, len(row), 4), strict=True)
         }
 
-    async def _samples(
+    def _may_list(self, column: ColumnInfo, seen: int, counted: _Counted) -> bool:
+        """Whether the column's values may be looked at one by one."""
+        if column.family == "time" or column.labels or not counted.distinct:
+            return False
+        # Counts of distinct values may be approximate.
+        few = counted.distinct <= _MOST_VALUES * 1.1
+        often = column.family == "text" and seen >= counted.distinct * _FREQUENT
+        return counted.longest <= _LONGEST_VALUE and (self._mode == "all" or few or often)
+
+    def _samples(
         self,
-        table: TableInfo,
         column: ColumnInfo,
-        source: str,
+        rows: Sequence[tuple[Value, int]] | None,
         seen: int,
         counted: _Counted,
         sampled: bool,
     ) -> Samples | None:
         """The samples of a column; None where it shows something personal after all."""
-        if column.family == "time":
-            return Samples(least=_plain(counted.least), greatest=_plain(counted.greatest))
-        ends = (_plain(counted.least), _plain(counted.greatest))
         if column.labels:
             return Samples(column.labels[:_MOST_VALUES], len(column.labels) <= _MOST_VALUES)
-        few = counted.distinct <= _MOST_VALUES * 1.1
-        often = column.family == "text" and seen >= counted.distinct * _FREQUENT
-        safe = self._mode == "all" or few or often
-        if counted.longest > _LONGEST_VALUE or not counted.distinct or not safe:
+        ends = (_plain(counted.least), _plain(counted.greatest))
+        if rows is None:
             return Samples(least=ends[0], greatest=ends[1])
-        rows = await self._frequent(source, column)
         if self._mode == "safe" and look_personal(value for value, _ in rows):
             return None
         whole = not sampled and len(rows) <= _MOST_VALUES
         # Nearly as many values as rows: names of things, not kinds of things.
         repeated = seen >= len(rows) * 3 and (self._mode == "all" or not _tells(rows))
         if whole and (repeated or self._mode == "all"):
-            values = sorted(rows, key=lambda row: (str(type(row[0])), row[0]))
-            return Samples(tuple(value for value, _ in values), repeated, *ends)
+            return Samples(tuple(sorted(value for value, _ in rows)), repeated, *ends)
         kept = [value for value, count in rows if self._mode == "all" or count >= _FREQUENT]
         return Samples(tuple(kept[:_EXAMPLES]), False, *ends)
 
-    async def _frequent(self, source: str, column: ColumnInfo) -> list[tuple[Value, int]]:
-        name = self._quoted(column.name)
-        sql = (
-            f"SELECT {name}, count(*) FROM {source} WHERE {name} IS NOT NULL "  # noqa: S608 - names are quoted
-            f"GROUP BY {name} ORDER BY 2 DESC, 1 LIMIT {_MOST_VALUES + 1}"
-        )
-        rows = await self._warehouse.inspect(sql)
-        plain = [(_plain(value), int(count)) for value, count in rows]
-        return [(value, count) for value, count in plain if value is not None]
+    async def _frequent(
+        self, source: str, columns: Sequence[ColumnInfo]
+    ) -> dict[str, list[tuple[Any, int]]]:
+        """The most frequent values of each column with their counts, by one query for all."""
+        if not columns:
+            return {}
+        parts = []
+        for index, column in enumerate(columns):
+            name = self._quoted(column.name)
+            parts.append(
+                f"SELECT * FROM (SELECT {index} AS place, {self._text(name)} AS value, "  # noqa: S608 - names are quoted
+                f"count(*) AS times FROM {source} WHERE {name} IS NOT NULL "
+                f"GROUP BY {name} ORDER BY 3 DESC, 2 LIMIT {_MOST_VALUES + 1}) AS q{index}"
+            )
+        found: dict[str, list[tuple[Any, int]]] = {column.name: [] for column in columns}
+        rows = await self._warehouse.inspect(" UNION ALL ".join(parts))
+        # A union promises no order.
+        for place, text, times in sorted(rows, key=lambda row: (row[0], -row[2], row[1])):
+            column = columns[int(place)]
+            value = _plain(_number(text) if column.family == "number" else text)
+            if value is not None:
+                found[column.name].append((value, int(times)))
+        return found
 
     def _distinct(self, name: str) -> str:
         exact = self._dialect not in ("duckdb", "snowflake", "bigquery", "databricks")
@@ -224,6 +240,13 @@ class Sampler:
 
     def _quoted(self, name: str) -> str:
         return exp.to_identifier(name, quoted=True).sql(dialect=self._dialect)
+
+
+def _number(text: str) -> Decimal | None:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return None
 
 
 def _counted(row: Sequence[Any]) -> _Counted:

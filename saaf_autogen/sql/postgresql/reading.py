@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from saaf_autogen.errors import WarehouseFailed
@@ -103,10 +104,13 @@ class PostgreSQLReading:
 
     def close(self) -> None:
         """End the transaction and give the connection back."""
+        import psycopg
+
         rows, self._rows = self._rows, iter(())
-        if hasattr(rows, "close"):
-            # psycopg cancels what still runs and reads what is on its way.
-            rows.close()
+        if isinstance(rows, Generator):
+            # psycopg cancels what still runs and reads what is on its way, if there is a line.
+            with contextlib.suppress(psycopg.Error):
+                rows.close()
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:

@@ -65,6 +65,7 @@ class SnowflakeReading:
         self._request: uuid.UUID | None = None
         self._sql = ""
         self._stopped = False
+        self._abandoned = False
         self._tables: Iterator[Any] = iter(())
         self._waiting: deque[Any] = deque()
         self._schema: Any = None
@@ -84,7 +85,7 @@ class SnowflakeReading:
         with self._lock:
             self._stopped = True
             session, request = self._session, self._request
-        if session is None or request is None:
+        if session is None or request is None or self._abandoned:
             return
         try:
             session._cancel_query(self._sql, request)
@@ -93,7 +94,8 @@ class SnowflakeReading:
             return
 
     def abandon(self) -> None:
-        """Nothing more: the connector ends a request without an answer at its own timeouts."""
+        """Ask no more: the connector ends a request without an answer at its own timeouts."""
+        self._abandoned = True
 
     def close(self) -> None:
         """Give the session back; one with a cancelled query is logged out."""

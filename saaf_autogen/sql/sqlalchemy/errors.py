@@ -20,6 +20,7 @@ _UNREADABLE = re.compile(
     r"no such (column|function)|syntax error|ambiguous|misuse|unrecogni[sz]ed|does not exist",
     re.IGNORECASE,
 )
+_NOT_UTF8 = re.compile(r"decode to UTF-8|invalid byte sequence", re.IGNORECASE)
 _TOO_LARGE = re.compile(r"too big|too large|length limit", re.IGNORECASE)
 
 
@@ -31,6 +32,11 @@ def explain_failure(error: SQLAlchemyError, timeout_s: float) -> SaafError:
         return TimedOut(
             f"The query took longer than {timeout_s:g} s and was interrupted.",
             remedy="Filter earlier, aggregate, or select fewer columns.",
+        )
+    if _NOT_UTF8.search(text):
+        return WarehouseFailed(
+            "A text in the warehouse is not valid UTF-8.",
+            remedy="Leave its column out; an admin mends the data.",
         )
     if _DENIED.search(text):
         return SqlRefused(

@@ -284,6 +284,19 @@ async def test_a_file_of_its_own_for_each_table_still_joins(shop: Shop) -> None:
     assert (relationship.left.spec.name, relationship.right.spec.name) == ("orders", "customers")
 
 
+async def test_a_schema_that_no_file_could_hold_gets_a_file_for_each_table(shop: Shop) -> None:
+    columns = ", ".join(f"c{number} INTEGER" for number in range(1_300))
+    shop.execute(
+        "CREATE SCHEMA wide; "
+        + "; ".join(f"CREATE TABLE wide.t{number} ({columns})" for number in range(4))
+    )
+    plan = await shop.scaffold(save=False, samples="none")
+    assert sorted(change.file.relative_to(shop.semantic).as_posix() for change in plan.changes) == [
+        "shop/main.yaml",
+        *(f"shop/wide/t{number}.yaml" for number in range(4)),
+    ]
+
+
 async def test_a_new_foreign_key_between_known_tables_is_left_to_a_person(shop: Shop) -> None:
     await shop.scaffold()
     without = shop.main.read_text().partition("\nrelationships:")[0]

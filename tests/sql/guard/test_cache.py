@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,8 @@ def test_another_kind_of_parameter_makes_another_plan(guard: Guard, value: Scala
 
 def test_wrong_parameters_are_refused_although_the_query_is_known(guard: Guard) -> None:
     plan(guard, {"main.flights": access()})
-    for wrong in ({}, {"least": 1, "more": 2}, {"least": [1]}, {"least": float("inf")}):
+    wrongs: list[Any] = [{}, {"least": 1, "more": 2}, {"least": [1]}, {"least": float("inf")}]
+    for wrong in wrongs:
         with pytest.raises(SqlRefused) as caught:
             plan(guard, {"main.flights": access()}, parameters=wrong)
         assert caught.value.rule == "parameter"

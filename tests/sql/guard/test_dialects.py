@@ -327,7 +327,7 @@ POSTGRES_QUERIES = (
 def test_postgresql_runs_what_analysts_write(
     postgres: Postgres, sql: str, expected: list[tuple[Any, ...]]
 ) -> None:
-    named = {"n": 3, "c": "UA"}
+    named: dict[str, Scalar] = {"n": 3, "c": "UA"}
     parameters = {name: value for name, value in named.items() if f":{name}" in sql}
     assert postgres.rows(sql, parameters) == expected
 

@@ -66,7 +66,7 @@ def text(
 TOTAL = (
     "SELECT id FROM a WHERE id > 3",
     "SELECT id FROM a WHERE id BETWEEN 1 AND 5 OR NOT name = 'n1' OR price < 0.05",
-    "SELECT id FROM a WHERE day > DATE '2013-01-05' AND day < DATE '2013-01-05' + INTERVAL '1' YEAR",
+    "SELECT id FROM a WHERE day > DATE '2013-01-05' AND day < DATE '2013-01-05' + INTERVAL '1' DAY",
     "SELECT id FROM a WHERE day < '2013-02-01' AND moment > '2013-01-02'",
     "SELECT id FROM a WHERE name LIKE 'n%' AND name IN ('n1', 'n2') AND share > 1",
     "SELECT id FROM a WHERE name IS NULL AND id IN (1, 2)",

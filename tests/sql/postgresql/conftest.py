@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
@@ -26,7 +26,7 @@ CREATE POLICY own ON own USING (subject = current_setting('saaf.subject', true))
 
 
 @pytest.fixture(scope="session")
-def shop_urls(postgres_server: str) -> Iterator[tuple[str, str]]:
+def shop_urls(postgres_server: str) -> tuple[str, str]:
     """URLs of one database, as its owner and as a role that may read three tables."""
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute("CREATE DATABASE shop")
@@ -35,7 +35,7 @@ def shop_urls(postgres_server: str) -> Iterator[tuple[str, str]]:
     with psycopg.connect(owner, autocommit=True) as connection:
         connection.execute(SCHEMA)
         connection.execute("GRANT SELECT ON flights, ua, own TO reader")
-    yield owner, owner.replace("//postgres:", "//reader:")
+    return owner, owner.replace("//postgres:", "//reader:")
 
 
 @pytest.fixture

@@ -292,7 +292,8 @@ async def test_a_server_that_never_answers_is_given_up_at_the_time_limit() -> No
 async def test_text_that_is_not_utf8_is_a_clear_error(postgres_server: str) -> None:
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(
-            "CREATE DATABASE raw ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+            "CREATE DATABASE raw ENCODING 'SQL_ASCII' TEMPLATE template0 "
+            "LC_COLLATE 'C' LC_CTYPE 'C'"
         )
     url = postgres_server.replace("/postgres?", "/raw?")
     with psycopg.connect(url, autocommit=True) as connection:

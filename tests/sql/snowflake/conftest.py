@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -22,7 +21,7 @@ class Emulator:
 
     def __init__(self, log: Path) -> None:
         if not _COMMAND.exists():
-            pytest.fail("The emulator is not installed: make fakesnow")
+            pytest.fail("The emulator is not installed: `make test` does it.")
         self.log = log
         with log.open("w") as output:
             self._process = subprocess.Popen([str(_COMMAND), "-s"], stdout=output, stderr=output)
@@ -42,12 +41,8 @@ class Emulator:
         return SnowflakeAccess("acme", **{**named, "extra": place, **changes})  # type: ignore[arg-type]  # fields by name
 
     def stop(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(5)
+        self._process.kill()
+        self._process.wait(5)
 
 
 @pytest.fixture(scope="session")

@@ -94,8 +94,8 @@ async def test_a_time_limit_and_a_cancelled_task_abort_the_query_at_the_server(
         return "/queries/v1/abort-request" in emulator.log.read_text()
 
     assert await eventually(aborted)
-    emulator.stop()
     await warehouse.close()
+    emulator.stop()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What the SQL guard costs, and whether it lets good queries through."""
