@@ -92,6 +92,34 @@ def test_the_real_model_is_a_setting_that_is_understood() -> None:
     assert settings.models["default"].provider == "openai"
 
 
+def test_the_commands_for_your_own_warehouse_work_on_the_sample(
+    tmp_path: Path, nyc_file: Path
+) -> None:
+    (script,) = blocks("Your own warehouse", "sh")
+    folder = make_deployment(tmp_path / "nyc", nyc_file)
+    before = (folder / "semantic" / "nyc_flights.yaml").read_text()
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert before.splitlines()[1:10] == (
+        (folder / "semantic" / "nyc_flights.yaml").read_text().splitlines()[1:10]
+    )
+    assert "Databricks" in done.stdout
+
+
+def test_the_embeddings_of_an_endpoint_are_a_setting_that_is_understood() -> None:
+    (snippet,) = blocks("Your own warehouse", "yaml")
+    settings = parse_document(snippet, Path("saaf.yaml")).validate(Settings)
+    assert settings is not None
+    assert settings.embeddings.provider == "openai"
+
+
 def test_the_two_commands_are_targets_of_the_makefile() -> None:
     (commands,) = blocks("Two commands", "sh")
     targets = re.findall(r"^make (\S+)", commands, re.MULTILINE)
