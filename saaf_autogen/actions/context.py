@@ -67,9 +67,7 @@ class CallerWarehouse:
         return [dict(zip(names, row, strict=True)) for row in result.rows]
 
     @asynccontextmanager
-    async def arrow(
-        self, sql: str, *values: Scalar, **named: Scalar
-    ) -> AsyncIterator[ArrowStream]:
+    async def arrow(self, sql: str, *values: Scalar, **named: Scalar) -> AsyncIterator[ArrowStream]:
         """The result as Arrow record batches, read while the engine still works.
 
         ``async with warehouse.arrow("select …") as stream: table = await stream.table()``, or

@@ -7,7 +7,7 @@ shares. What several parties see together is the intersection of their views.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 from saaf_autogen.auth.access import (
@@ -51,7 +51,7 @@ class Share:
     columns: Mapping[str, Mask | None]
     max_rows: int | None = None
     approval: bool = False
-    bounds: QueryBounds = QueryBounds()
+    bounds: QueryBounds = field(default_factory=QueryBounds)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class View:
     max_rows: int | None
     approval: bool
     grants: tuple[str, ...]
-    bounds: QueryBounds = QueryBounds()
+    bounds: QueryBounds = field(default_factory=QueryBounds)
 
 
 def prune(shares: Iterable[Share]) -> list[Share]:

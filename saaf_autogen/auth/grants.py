@@ -139,7 +139,7 @@ class Grant:
     tests: tuple[RowTest, ...] = ()
     max_rows: int | None = None
     approval: bool = False
-    bounds: QueryBounds = QueryBounds()
+    bounds: QueryBounds = field(default_factory=QueryBounds)
 
     def covers(self, resource: str, verb: str) -> bool:
         """Whether it speaks of this verb on this resource."""

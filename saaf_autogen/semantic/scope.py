@@ -114,7 +114,7 @@ def described(table: CatalogTable) -> set[str]:
 
 def names_in(table: CatalogTable) -> set[str]:
     """All that SQL may name of it: columns and definitions, in lower case."""
-    items = (*table.fields, *table.filters, *table.metrics)
+    items: list[CatalogField | CatalogNamed] = [*table.fields, *table.filters, *table.metrics]
     return described(table) | {item.spec.name.casefold() for item in items}
 
 

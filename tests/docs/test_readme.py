@@ -107,8 +107,9 @@ def test_the_commands_for_your_own_warehouse_work_on_the_sample(
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    assert before.splitlines()[1:10] == (
-        (folder / "semantic" / "nyc_flights.yaml").read_text().splitlines()[1:10]
+    assert (
+        before.splitlines()[1:10]
+        == ((folder / "semantic" / "nyc_flights.yaml").read_text().splitlines()[1:10])
     )
     assert "Databricks" in done.stdout
 
