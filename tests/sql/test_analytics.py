@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from saaf_autogen.auth.access import TRUE, ColumnAccess, ColumnCase, Comparison, TableAccess
 from saaf_autogen.sql import DuckDBWarehouse, GuardedWarehouse, QueryLimits
+from saaf_autogen.sql.duckdb.reading import DuckDBReading
 from saaf_autogen.sql.sample import SAMPLE_TABLES
-from saaf_autogen.sql.values import jsonable
+from saaf_autogen.sql.values import json_column
 from tests.sql.analytics import QUERIES
 
 
@@ -55,6 +56,18 @@ def comparable(value: Any) -> Any:
     return value
 
 
+def unguarded(connection: duckdb.DuckDBPyConnection, sql: str) -> list[list[Any]]:
+    """What the engine gives for the text as it stands, in the same JSON."""
+    reading = DuckDBReading(connection, sql.rstrip("; "))
+    schema = reading.open()
+    rows: list[list[Any]] = []
+    while (batch := reading.next()) is not None:
+        columns = [json_column(*pair) for pair in zip(batch.columns, schema, strict=True)]
+        rows += [list(row) for row in zip(*columns, strict=True)]
+    reading.close()
+    return rows
+
+
 def by_text(rows: list[list[Any]]) -> list[list[Any]]:
     return sorted(rows, key=str)
 
@@ -68,8 +81,8 @@ def test_there_are_enough_questions() -> None:
 async def test_a_full_caller_gets_what_the_engine_gives(
     nyc: GuardedWarehouse, plain: duckdb.DuckDBPyConnection, sql: str
 ) -> None:
-    expected = [[jsonable(value) for value in row] for row in plain.execute(sql).fetchall()]
-    names = [item[0] for item in plain.description or ()]
+    expected = unguarded(plain, sql)
+    names = plain.sql(sql).columns
     result = await nyc.query(sql, visible=everything())
     assert result.cut is None
     rows = comparable(result.rows)
