@@ -137,7 +137,12 @@ class EndpointEmbedder:
                 base_url=self._url,
                 timeout=self._settings.timeout_s,
                 max_retries=1,
-                http_client=DefaultAsyncHttpxClient(event_hooks={"response": [_limit]}),
+                # Packed, a small answer may hold any number of bytes.
+                default_headers={"Accept-Encoding": "identity"},
+                # Texts of the semantic layer go to the address that was configured alone.
+                http_client=DefaultAsyncHttpxClient(
+                    event_hooks={"response": [_limit]}, follow_redirects=False
+                ),
             )
         return client
 
@@ -185,12 +190,14 @@ def _typed(error: Exception) -> SaafError:
 
 
 class _TooLarge(Exception):
-    """A response passed the limit on its bytes while it was read."""
+    """A response passed the limit on its bytes while it was read, or came packed."""
 
 
 async def _limit(response: Any) -> None:
     from httpx2 import AsyncByteStream
 
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise _TooLarge
     stream = response.stream
 
     class Limited(AsyncByteStream):

@@ -40,7 +40,13 @@ def guarded_warehouse(deployment: Deployment, name: str, sealer: Sealer) -> Guar
             remedy=f"Run: pip install 'saaf-autogen[{_EXTRAS[settings.engine]}]'.",
         ) from None
     limits = QueryLimits(settings.max_rows, settings.max_bytes, settings.timeout_s)
-    return GuardedWarehouse(warehouse, limits=limits, mask_key=sealer.derive(f"mask:{name}"))
+    return GuardedWarehouse(
+        warehouse,
+        limits=limits,
+        mask_key=sealer.derive(f"mask:{name}"),
+        # What cannot estimate has no such setting.
+        max_cost=None if isinstance(settings, SQLAlchemySettings) else settings.max_cost,
+    )
 
 
 _EXTRAS = {"postgresql": "postgres", "snowflake": "snowflake"}

@@ -29,12 +29,27 @@ def definitions_of(table: CatalogTable, usable: Container[str]) -> Iterator[Defi
             yield Definition(item.spec.name, "filter", item.spec.expr)
     for item in table.metrics:
         if item.spec.name.casefold() in usable and isinstance(item.spec, Metric):
-            yield metric_definition(item.spec)
+            own = table.spec.name.casefold()
+            yield metric_definition(item.spec, {own: usable})
 
 
-def metric_definition(metric: Metric) -> Definition:
-    """A metric, with why it cannot be expanded, where that is so."""
-    dimensions = ", ".join(f"{x.table}.{x.dimension}" for x in metric.non_additive_dimensions)
+def metric_definition(
+    metric: Metric, known: Mapping[str, Container[str]] | None = None
+) -> Definition:
+    """A metric, with why it cannot be expanded, where that is so.
+
+    Args:
+        metric: of a table, or of the whole model.
+        known: by a table's name, which of its names the caller may be told, all in lower case.
+    """
+    told = known or {}
+    parts = [
+        f"{x.table}.{x.dimension}"
+        if x.dimension.casefold() in told.get(x.table.casefold(), ())
+        else "a dimension"
+        for x in metric.non_additive_dimensions
+    ]
+    dimensions = ", ".join(dict.fromkeys(parts))
     return Definition(
         metric.name,
         "metric",

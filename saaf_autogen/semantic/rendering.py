@@ -125,8 +125,9 @@ class _Rendering:
                 for item in items:
                     text = f"{table.sql_name}.{item.name}: {item.expr}"
                     asked = self._is_asked(item.name, *item.synonyms)
-                    # What the question names by its own words is short, and worth more than a second table.
-                    need = (3 if asked else 38) + 10 * rank
+                    # What the question names by its own words is short, and worth more than
+                    # a second table.
+                    need = (6 if asked else 38) + 10 * rank
                     yield _Piece(need, text, table=rank, section=section)
         yield from self._joins()
         for metric in self._view.metrics:

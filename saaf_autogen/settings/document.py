@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +29,7 @@ _TYPES = {
     "model": "KEY: VALUE below it",
     "string": "text, in quotes if need be",
 }
+_TAG = re.compile(r"'([^']*)'")
 _SYNTAX = "look at indentation, brackets, colons and quotes there and just above"
 
 
@@ -79,6 +82,9 @@ class Document:
         if fault["type"] == "missing":
             return self.finding(place[:-1], f"{where} is required", "add it")
         message = str(fault["msg"]).removeprefix("Value error, ")
+        if fault["type"] == "union_tag_invalid":
+            key = fault["ctx"]["discriminator"].strip("'")
+            message = f"there is no {key} {fault['ctx']['tag']!r}"
         return self.finding(place, f"{where}: {message}", _remedy(fault))
 
 
@@ -87,7 +93,8 @@ def _remedy(fault: Any) -> str:
     if kind in ("literal_error", "enum"):
         return f"write one of {context['expected']}"
     if kind == "union_tag_invalid":
-        return f"write one of {context['expected_tags']}"
+        near = get_close_matches(str(context["tag"]), _TAG.findall(context["expected_tags"]), n=1)
+        return f"did you mean {near[0]}?" if near else f"write one of {context['expected_tags']}"
     if kind == "string_pattern_mismatch":
         return f"write what fits {context['pattern']}"
     if kind.endswith(("_type", "_parsing")):
@@ -115,11 +122,16 @@ def parse_document(text: str, file: Path) -> Document:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        message = f"not valid YAML: {error.problem}"
+        message = f"not valid {_format(file)}: {error.problem}"
         document.findings.append(Finding(file, line, message, _SYNTAX))
         return document
-    except (yaml.YAMLError, RecursionError) as error:
-        document.findings.append(Finding(file, 0, f"not valid YAML: {error}", _SYNTAX))
+    except yaml.YAMLError as error:
+        message = f"not valid {_format(file)}: {error}"
+        document.findings.append(Finding(file, 0, message, _SYNTAX))
+        return document
+    except RecursionError:
+        message = "the values are nested too deep"
+        document.findings.append(Finding(file, 0, message, "write fewer levels"))
         return document
     if node is not None:
         try:
@@ -129,6 +141,10 @@ def parse_document(text: str, file: Path) -> Document:
                 Finding(file, 0, "the values are nested without end", "remove the alias to itself")
             )
     return document
+
+
+def _format(file: Path) -> str:
+    return "JSON" if file.suffix == ".json" else "YAML"
 
 
 class _Builder:

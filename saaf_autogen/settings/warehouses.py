@@ -34,7 +34,17 @@ class _Warehouse(BaseModel):
     )
 
 
-class DuckDBSettings(_Warehouse):
+class _Estimating(_Warehouse):
+    """An engine that says before a query runs what it expects of it."""
+
+    max_cost: float | None = Field(
+        default=None,
+        gt=0,
+        description="the most that the engine may expect of a query, in its own unit",
+    )
+
+
+class DuckDBSettings(_Estimating):
     """A DuckDB file, or Parquet and CSV files as tables."""
 
     engine: Literal["duckdb"]
@@ -82,7 +92,7 @@ class DuckDBSettings(_Warehouse):
         return self
 
 
-class PostgreSQLSettings(_Warehouse):
+class PostgreSQLSettings(_Estimating):
     """A PostgreSQL database. The URL holds the password, so it is never written here."""
 
     engine: Literal["postgresql"]
@@ -101,7 +111,7 @@ class PostgreSQLSettings(_Warehouse):
         return self
 
 
-class SnowflakeSettings(_Warehouse):
+class SnowflakeSettings(_Estimating):
     """A database of a Snowflake account, by key pair or OAuth token."""
 
     engine: Literal["snowflake"]

@@ -82,7 +82,11 @@ class Engine(ABC):
             reading, max_rows=_HOST_ROWS, max_bytes=None, timeout_s=_PLANNING_S
         ) as stream:
             text = "\n".join(str(row[-1]) for row in await _tuples(stream))
-        return self._estimate(text)
+        try:
+            return self._estimate(text)
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
+            # A plan of a shape, or a depth, that is not known: neither is its cost.
+            return Estimate()
 
     async def inspect(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The host's own SQL; see ``Warehouse.inspect``."""

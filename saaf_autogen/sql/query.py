@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from saaf_autogen.auth.access import TableAccess
-from saaf_autogen.errors import SaafError
+from saaf_autogen.errors import SaafError, SqlRefused
 from saaf_autogen.semantic.vocabulary import Vocabulary
 from saaf_autogen.sql.guard import Guard, PhysicalTable, Plan, VisibleTable
 from saaf_autogen.sql.guard.plan import Scalar
 from saaf_autogen.sql.stream import ArrowStream
-from saaf_autogen.sql.warehouse import Column, Estimate, QueryLimits, Session, Warehouse
+from saaf_autogen.sql.warehouse import Column, QueryLimits, Session, Warehouse
 
 __all__ = ["GuardedWarehouse", "QueryResult"]
 
@@ -50,6 +50,8 @@ class GuardedWarehouse:
         mask_key: the secret that ``hash`` masks are keyed with. Without one, pseudonyms change
             with each start of the host.
         physical: where a visible table really is, if not under its own name.
+        max_cost: the most that the engine may expect of a query, in its own unit; see
+            ``Estimate.cost``. Without one, no query is estimated.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class GuardedWarehouse:
         limits: QueryLimits | None = None,
         mask_key: str | None = None,
         physical: Mapping[str, PhysicalTable] | None = None,
+        max_cost: float | None = None,
     ) -> None:
         self._warehouse = warehouse
+        self._max_cost = max_cost
         self._limits = limits or QueryLimits()
         self._physical = dict(physical or {})
         self._types: Mapping[tuple[str, str, str], Mapping[str, str]] = {}
@@ -124,23 +128,25 @@ class GuardedWarehouse:
             session: who asks, for row policies of the engine itself.
 
         Raises:
-            SqlRefused, TimedOut, WarehouseFailed: see ``Warehouse.execute``.
+            SqlRefused: it is expected to cost too much, or see ``Warehouse.execute``.
+            TimedOut, WarehouseFailed: see ``Warehouse.execute``.
         """
+        await self._afford(plan, session)
         limits = self._bounded(plan, timeout_s)
         rows = await self._warehouse.execute(plan, limits=limits, session=session)
         # For the next plan: this caller does not wait for it before their rows are there.
         await self.learn_types()
         return QueryResult(rows.columns, rows.rows, rows.cut, sql, plan.tables)
 
-    def stream(
+    @asynccontextmanager
+    async def stream(
         self, plan: Plan, *, timeout_s: float | None = None, session: Session | None = None
-    ) -> AbstractAsyncContextManager[ArrowStream]:
+    ) -> AsyncIterator[ArrowStream]:
         """Run a plan and read its result as Arrow; arguments and errors as of ``run``."""
-        return self._warehouse.stream(plan, limits=self._bounded(plan, timeout_s), session=session)
-
-    async def dry_run(self, plan: Plan, *, session: Session | None = None) -> Estimate:
-        """What the engine expects of a plan, for the host's own decisions."""
-        return await self._warehouse.dry_run(plan, session=session)
+        await self._afford(plan, session)
+        limits = self._bounded(plan, timeout_s)
+        async with self._warehouse.stream(plan, limits=limits, session=session) as stream:
+            yield stream
 
     async def query(
         self,
@@ -162,6 +168,24 @@ class GuardedWarehouse:
             vocabulary=vocabulary,
         )
         return await self.run(sql, plan, timeout_s=timeout_s, session=session)
+
+    async def _afford(self, plan: Plan, session: Session | None) -> None:
+        """Refuse, before it runs, what the engine expects to cost more than it may."""
+        if self._max_cost is None:
+            return
+        cost = (await self._warehouse.dry_run(plan, session=session)).cost
+        if cost is None:
+            raise SqlRefused(
+                "The warehouse cannot say what the query would cost, so it is not run.",
+                rule="cost",
+                remedy="Write it another way, or ask an admin to look at the warehouse's max_cost.",
+            )
+        if cost > self._max_cost:
+            raise SqlRefused(
+                "The query would cost more than this warehouse allows, so it was not run.",
+                rule="cost",
+                remedy="Filter more, join by keys, or aggregate before joining.",
+            )
 
     def _bounded(self, plan: Plan, timeout_s: float | None) -> QueryLimits:
         """The least of what the deployment, the plan's tables and the call allow."""

@@ -56,7 +56,8 @@ class Estimate:
     Attributes:
         rows: rows of the result.
         bytes: bytes that are read.
-        cost: in the engine's own unit.
+        cost: in the engine's own unit: rows through DuckDB's operators, PostgreSQL's total cost,
+            bytes that Snowflake reads.
     """
 
     rows: int | None = None

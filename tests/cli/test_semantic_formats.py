@@ -49,6 +49,16 @@ def test_the_schema_is_printed_and_written_for_editors(saaf: Saaf, folder: Path)
     assert "exists" in again.stderr
 
 
+def test_a_hostile_name_stays_within_the_output_folder(saaf: Saaf, folder: Path) -> None:
+    text = (EXAMPLES / "snowflake" / "revenue_timeseries.yaml").read_text()
+    source = folder / "hostile.yaml"
+    source.write_text(re.sub(r"(?m)^name: .*$", 'name: "../../../evil/model"', text, count=1))
+    done = saaf("semantic", "import", str(source), "--output", "../imported/")
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in (folder / "imported").iterdir()] == ["evil_model.yaml"]
+    assert not list(folder.parent.parent.glob("evil"))
+
+
 def test_an_import_is_printed_with_its_grants_as_a_comment(saaf: Saaf, folder: Path) -> None:
     done = saaf("semantic", "import", str(EXAMPLES / "cube" / "customers.yaml"))
     assert done.returncode == 0, done.stderr

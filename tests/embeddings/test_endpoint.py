@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
@@ -154,6 +158,60 @@ async def test_an_endless_answer_is_read_no_further(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(Upstream, match="more than is read"):
         await asked(Vectors([[1.0] * 5_000, [1.0] * 5_000]))
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    body = json.dumps({"data": [{"index": 0, "embedding": [1.0, 0.0]}], "pad": "0" * 1_000_000})
+
+    with _answering(200, {"Content-Encoding": "gzip"}, gzip.compress(body.encode())) as (url, asks):
+        embedder = EndpointEmbedder(settings(url), {})
+        with pytest.raises(Upstream, match="more than is read"):
+            await embedder.embed(["a"], kind="query")
+        await embedder.close()
+
+    assert {ask["accept-encoding"] for ask in asks} == {"identity"}
+
+
+async def test_a_redirect_takes_neither_texts_nor_the_key_elsewhere() -> None:
+    with OpenAIServer(by_length) as elsewhere:
+        target = f"{elsewhere.base_url}/embeddings"
+        with _answering(307, {"Location": target}, b"") as (url, _):
+            embedder = EndpointEmbedder(settings(url, api_key_env="OUR_KEY"), {"OUR_KEY": "k"})
+            with pytest.raises(Upstream, match="status 307"):
+                await embedder.embed(["a"], kind="query")
+            await embedder.close()
+
+        assert elsewhere.requests == []
+
+
+@contextmanager
+def _answering(
+    status: int, headers: dict[str, str], body: bytes
+) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """An endpoint that always gives this answer, and the headers that it was asked with."""
+    asks: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asks.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1", asks
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_connections_belong_to_their_event_loop() -> None:

@@ -4,12 +4,13 @@ import asyncio
 from pathlib import Path
 from types import MappingProxyType
 
+import duckdb
 import pytest
 
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.crypto import Sealer
-from saaf_autogen.errors import ConfigurationError, WarehouseFailed
+from saaf_autogen.errors import ConfigurationError, SqlRefused, WarehouseFailed
 from saaf_autogen.project.deployment import Deployment, check_deployment
 from saaf_autogen.project.stores import open_warehouses
 from saaf_autogen.semantic.catalog import SemanticCatalog
@@ -123,3 +124,22 @@ def test_faults_of_a_warehouse_are_told_at_its_line(tmp_path: Path, line: str, t
     (tmp_path / "saaf.yaml").write_text(f"name: demo\nwarehouses:\n  w: {line}\n")
     findings = check_deployment(tmp_path)
     assert any(told in str(finding) and finding.line == 3 for finding in findings)
+
+
+async def test_what_the_engine_expects_to_cost_too_much_is_not_run(
+    tmp_path: Path, sealer: Sealer
+) -> None:
+    with duckdb.connect(tmp_path / "w.duckdb") as connection:
+        connection.execute("CREATE TABLE t AS SELECT range AS i FROM range(1000)")
+    declared: dict[str, object] = {"engine": "duckdb", "path": "w.duckdb", "max_cost": 5_000}
+    guarded = open_warehouses(deployment(tmp_path, w=declared), sealer, None)["w"]
+    visible = {"main.t": world.table("main.t", world.full("i"))}
+    assert (await guarded.query("SELECT count(*) AS n FROM t", visible=visible)).rows == [[1000]]
+    dear = "SELECT count(*) AS n FROM t AS a CROSS JOIN t AS b WHERE a.i + b.i > 7"
+    with pytest.raises(SqlRefused, match="more than this warehouse allows") as caught:
+        await guarded.query(dear, visible=visible)
+    assert caught.value.remedy
+    with pytest.raises(SqlRefused):
+        async with guarded.stream(guarded.plan(dear, visible=visible)):
+            pass
+    await guarded.warehouse.close()

@@ -38,6 +38,23 @@ def test_a_warehouse_without_data_is_a_fault_at_its_line() -> None:
     assert "needs `path` or `files`" in finding.message
 
 
+def test_an_engine_that_is_misspelt_is_told_the_near_one() -> None:
+    _, document = validated("warehouses:\n  s: {engine: postgres, url_env: X}\n")
+    (finding,) = document.findings
+    assert finding.message == "warehouses.s: there is no engine 'postgres'"
+    assert finding.remedy == "did you mean postgresql?"
+
+
+def test_a_document_that_is_nested_too_deep_is_a_fault() -> None:
+    (finding,) = parse_document("a: " + "[" * 10_000 + "]" * 10_000, FILE).findings
+    assert finding.message == "the values are nested too deep"
+
+
+def test_broken_json_is_called_json() -> None:
+    (finding,) = parse_document('{"a": [}', Path("a.json")).findings
+    assert finding.message.startswith("not valid JSON")
+
+
 def test_a_key_that_appears_twice_is_a_fault_at_its_second_line() -> None:
     document = parse_document("a: 1\nb: 2\na: 3\n", FILE)
     assert [(finding.line, finding.message) for finding in document.findings] == [

@@ -75,8 +75,8 @@ def _import(
 ) -> None:
     """Translate semantic files of other projects; whatever gets lost is told on stderr.
 
-    Reads Snowflake semantic models and views, Apache Ossie, dbt semantic models, Cube (its access
-    policies become grants), Wren MDL and Databricks metric views.
+    Reads Snowflake semantic models and views, Apache Ossie, dbt semantic models,
+    Cube (its access policies become grants), Wren MDL and Databricks metric views.
 
     Example: [b]saaf semantic import model/ --output semantic/sales.yaml[/b]
     """
@@ -141,6 +141,8 @@ def _with_schema(text: str, file: Path) -> str:
 def _files(
     models: Sequence[SemanticModel], output: Path, suffix: str
 ) -> list[tuple[Path, SemanticModel]]:
+    from saaf_autogen.semantic.formats import file_name
+
     if len(models) == 1 and not output.is_dir() and output.suffix:
         return [(output, models[0])]
     if output.is_file() or output.suffix in (".yaml", ".yml", ".json"):
@@ -148,7 +150,12 @@ def _files(
             f"There are {len(models)} models, and {output} is one file.",
             remedy="Name a folder as --output.",
         )
-    return [(output / f"{model.name}{suffix}", model) for model in models]
+    places = [(output / file_name(model.name, suffix), model) for model in models]
+    if len({place for place, _ in places}) < len(places):
+        raise ConfigurationError(
+            "Several models would be written to one file.", remedy="Import them one by one."
+        )
+    return places
 
 
 def _tell(made: Imported) -> None:

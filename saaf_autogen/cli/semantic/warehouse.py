@@ -72,9 +72,9 @@ def scaffold(
 ) -> None:
     """Draft semantic files from a live warehouse: tables, types, keys, comments, sample values.
 
-    What people wrote stays as it is, to the byte: new tables and columns are added beside it, and
-    what stands in a comment stays out. Columns become visible to holders of grants by this; they
-    are listed.
+    What people wrote stays as it is, to the byte: new tables and columns are
+    added beside it, and what stands in a comment stays out. Columns become
+    visible to holders of grants by this; they are listed.
     """
     from saaf_autogen.cli.semantic.warehouse_reports import run_scaffold as run
 

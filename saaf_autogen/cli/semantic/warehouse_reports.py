@@ -157,11 +157,11 @@ def _explain(plan: ScaffoldPlan, *, planned: bool) -> None:
         return
     verb = "would become" if planned else "are now"
     if plan.tables:
-        said.print(f"{len(plan.tables)} new tables {verb} described: {_listed(plan.tables)}")
+        said.print(f"New tables that {verb} described: {_listed(plan.tables)}")
     new = [each for each in plan.columns if not each.is_new_table]
     if new:
         names = [f"{each.table}.{each.column}" for each in new]
-        said.print(f"{len(new)} new columns of known tables {verb} described: {_listed(names)}")
+        said.print(f"New columns of known tables that {verb} described: {_listed(names)}")
     _warn(said, plan.columns, verb)
 
 
@@ -169,6 +169,8 @@ def _warn(said: Console, columns: Sequence[Becoming], verb: str) -> None:
     """Which grants show what was invisible until now; personal data by name."""
     grants = sorted({grant for each in columns for grant in each.grants})
     if not grants:
+        if columns:
+            said.print("No grant shows them yet: write one in saaf.yaml, under grants.")
         return
     shown = sum(bool(each.grants) for each in columns)
     said.print(f"{shown} of these columns {verb} visible, by the grants: {', '.join(grants)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
@@ -51,7 +52,9 @@ def _text(text: str) -> str:
         return text
     if text.isprintable() and '"' in text:
         return "'" + text.replace("'", "''") + "'"
-    quoted = yaml.safe_dump(text, default_style='"', allow_unicode=True, width=_WIDE)
+    # Marks of direction and the like are invisible, and would show a reader another text.
+    plain = not any(unicodedata.category(letter) == "Cf" for letter in text)
+    quoted = yaml.safe_dump(text, default_style='"', allow_unicode=plain, width=_WIDE)
     return quoted.removesuffix("\n")
 
 

@@ -17,7 +17,7 @@ from saaf_autogen.semantic.formats.schema import (
     schema_text,
 )
 from saaf_autogen.semantic.formats.snowflake import export_snowflake
-from saaf_autogen.semantic.formats.writing import write_new
+from saaf_autogen.semantic.formats.writing import file_name, write_new
 
 __all__ = [
     "FORMATS",
@@ -29,6 +29,7 @@ __all__ = [
     "detect",
     "export_ossie",
     "export_snowflake",
+    "file_name",
     "import_semantic",
     "language_server_line",
     "schema",

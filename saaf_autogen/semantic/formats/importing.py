@@ -20,6 +20,7 @@ from saaf_autogen.semantic.formats.ossie_import import import_ossie
 from saaf_autogen.semantic.formats.snowflake import import_snowflake
 from saaf_autogen.semantic.formats.source import Node, Report
 from saaf_autogen.semantic.formats.wren import import_wren
+from saaf_autogen.semantic.formats.writing import file_name
 from saaf_autogen.semantic.loader import check_semantic
 from saaf_autogen.semantic.model import SemanticModel
 from saaf_autogen.settings import Document, read_document
@@ -102,10 +103,15 @@ def _documents(source: Path) -> list[Document]:
         raise ConfigurationError(f"There is no {source}.", remedy="Name a file or a folder.")
     if source.is_file():
         return [read_document(source)]
+    inside = source.resolve()
     files = [
         file
         for file in sorted(source.rglob("*"))
-        if file.suffix in _SUFFIXES and file.is_file() and not _is_apart(file.relative_to(source))
+        if file.suffix in _SUFFIXES
+        and file.is_file()
+        and not _is_apart(file.relative_to(source))
+        # A link may lead to anything that this user can read.
+        and file.resolve().is_relative_to(inside)
     ]
     if len(files) > _MOST_FILES:
         raise ConfigurationError(
@@ -201,7 +207,7 @@ def _remaining(models: Sequence[SemanticModel], target: Target) -> list[Finding]
     """What the loader finds in the models, by the names of the files they would make."""
     with tempfile.TemporaryDirectory() as folder:
         for index, model in enumerate(models):
-            place = Path(folder) / f"{index}" / f"{model.name}.yaml"
+            place = Path(folder) / f"{index}" / file_name(model.name, ".yaml")
             place.parent.mkdir()
             place.write_text(model.to_yaml(), encoding="utf-8")
         dialect = target.dialect or next((m.saaf.dialect for m in models if m.saaf.dialect), None)

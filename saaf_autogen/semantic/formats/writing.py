@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 from saaf_autogen.errors import ConfigurationError
 
-__all__ = ["write_new"]
+__all__ = ["file_name", "write_new"]
+
+_OTHERS = re.compile(r"[^\w.-]+")
+
+
+def file_name(name: str, suffix: str) -> str:
+    """The name of a file for a model: one part of a path, whatever the model is called."""
+    return f"{_OTHERS.sub('_', name).strip('._-')[:80] or 'model'}{suffix}"
 
 
 def write_new(file: Path, text: str, *, force: bool = False) -> None:

@@ -143,7 +143,13 @@ def _about(
     """A refusal about a name, if it is one that the caller wrote."""
     place = plan.identifiers.get(match.group(1).replace('""', '"').lower())
     if place is None:
-        return SqlRefused(_UNREADABLE, rule=rule, remedy=remedy)
+        # Not the caller's own name: one that a semantic file or a grant put there.
+        return SqlRefused(
+            _UNREADABLE,
+            rule=rule,
+            remedy=remedy
+            or "A semantic file may be out of date; an admin runs `saaf semantic diff`.",
+        )
     if remedy is None and rule == "unknown_column":
         near = nearest(place.text, plan.columns)
         remedy = (

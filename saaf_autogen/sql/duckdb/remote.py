@@ -136,6 +136,8 @@ class RemoteReading:
         """The process is gone: raise, or return where the query may be asked again."""
         with self._lock:
             channel, self._channel = self._channel, None
+            # Nothing is asked on the next one yet.
+            self._answered = True
         if channel is not None:
             channel.kill()
         if self._stopped or self._handed_on or self._tries > 1:

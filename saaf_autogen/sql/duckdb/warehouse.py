@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["DuckDBWarehouse"]
 
 Isolation = Literal["process", "thread"]
+_NESTED = re.compile("CROSS_PRODUCT|NL_JOIN|NESTED_LOOP")
 
 
 class DuckDBWarehouse(Engine):
@@ -102,20 +105,17 @@ class DuckDBWarehouse(Engine):
         )
 
     def _estimate(self, text: str) -> Estimate:
-        estimates = [
-            int(node["extra_info"]["Estimated Cardinality"])
-            for node in _nodes(json.loads(text))
-            if str(node.get("extra_info", {}).get("Estimated Cardinality", "")).isdigit()
-        ]
-        return Estimate(rows=estimates[0] if estimates else None, cost=float(sum(estimates)))
+        (plan,) = json.loads(text)
+        rows, cost = _weigh(plan)
+        return Estimate(rows=int(rows), cost=cost)
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop(0)
-        if isinstance(node, list):
-            waiting = [*node, *waiting]
-        elif isinstance(node, dict):
-            yield node
-            waiting = [*node.get("children", []), *waiting]
+def _weigh(operator: dict[str, Any]) -> tuple[float, float]:
+    """Rows that come out of an operator, and rows through it and all below it."""
+    below = [_weigh(child) for child in operator.get("children", ())]
+    pairs = math.prod(rows for rows, _ in below)
+    told = str(operator.get("extra_info", {}).get("Estimated Cardinality", ""))
+    # DuckDB says nothing of a cross product, and of a nested loop only what comes out of it.
+    rows = float(told) if told.isdigit() else pairs
+    looked_at = max(rows, pairs) if _NESTED.search(str(operator.get("name"))) else rows
+    return rows, looked_at + sum(cost for _, cost in below)

@@ -31,6 +31,7 @@ class MadePlan:
         lookups: what each name of a table meant: from catalog, schema and name.
         tables: the tables that it reads.
         vocabulary: the names of the semantic layer that it could use.
+        reusable: whether no value of the caller's became part of its text, as that of LIMIT does.
     """
 
     plan: Plan
@@ -38,6 +39,7 @@ class MadePlan:
     lookups: Mapping[tuple[str, str, str], str | None]
     tables: Mapping[str, VisibleTable]
     vocabulary: Vocabulary
+    reusable: bool = True
 
     def holds(
         self,

@@ -99,7 +99,7 @@ class Guard:
                 remedy="Break long chains of operators up, or use IN (…).",
             ) from None
         # A parameter that became part of the text would stay there.
-        if not given or set(made.callers.values()) == set(given):
+        if made.reusable and set(made.callers.values()) == set(given):
             self._cache.put(key, made)
         return _bound(made, given)
 
@@ -148,6 +148,8 @@ class Guard:
         _require_no_approval(used)
         limits = [table.access.max_rows for table in used.values()]
         rows = min([max_rows, *(limit for limit in limits if limit is not None)])
+        limit = query.args.get("limit")
+        bound = isinstance(limit, exp.Limit) and isinstance(limit.expression, exp.Placeholder)
         query = _limited(query, rows + 1, binder, names)
         plan = Plan(
             sql=self._text(query, binder.values, projection, replacer),
@@ -164,7 +166,7 @@ class Guard:
             timeout_s=least(*(table.access.bounds.seconds for table in used.values())),
             max_bytes=least(*(table.access.bounds.bytes for table in used.values())),
         )
-        return _made(plan, binder, catalog, used, vocabulary)
+        return _made(plan, binder, catalog, used, vocabulary, reusable=not bound)
 
     def _text(
         self,
@@ -215,12 +217,19 @@ def _made(
     catalog: Catalog,
     used: Mapping[str, VisibleTable],
     vocabulary: Vocabulary,
+    *,
+    reusable: bool,
 ) -> MadePlan:
     """The plan without the values of the caller's parameters."""
     callers = {name: of for name, of in binder.callers.items() if name in plan.parameters}
     ours = {name: value for name, value in plan.parameters.items() if name not in callers}
     return MadePlan(
-        replace(plan, parameters=ours), callers, dict(catalog.looked_up), used, vocabulary
+        replace(plan, parameters=ours),
+        callers,
+        dict(catalog.looked_up),
+        used,
+        vocabulary,
+        reusable,
     )
 
 

@@ -14,6 +14,7 @@ known to be total, is not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from sqlglot import exp
@@ -28,10 +29,12 @@ from saaf_autogen.sql.guard.walking import nodes_of
 __all__ = ["every_filter_is_total", "every_value_is_total"]
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-_RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile)
+_RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank)
 _ARITHMETIC = (exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Pow, exp.Neg)
 _PARTS = frozenset({"YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND"})
 _MAX_DEPTH = 30
+# Engines fail on far larger numbers.
+_PLACE = re.compile(r"\d{1,9}", re.ASCII)
 
 
 def every_filter_is_total(
@@ -81,14 +84,28 @@ def every_value_is_total(
     leaves out no failure that would tell of it. What aggregates compute may fail in a query that
     is one SELECT: it is computed of the rows that pass, with a condition left out or not.
     """
-    if len(frames) > 1 and any(_may_overflow(node) for node in nodes_of(query)):
-        return False
+    for node in nodes_of(query):
+        if (len(frames) > 1 and _may_overflow(node)) or not _is_plainly_sorted(node):
+            return False
     judge = _Judge(frames, tables, parameters, dialect)
     return all(judge.values_are_total(frame) for frame in frames)
 
 
 def _may_overflow(node: exp.Expr) -> bool:
     return isinstance(node, _ARITHMETIC) and not isinstance(node.expression, exp.Interval)
+
+
+def _is_plainly_sorted(node: exp.Expr) -> bool:
+    """Whether what sorts and cuts several SELECTs together is their columns and constants alone."""
+    if isinstance(node, exp.Select) or not isinstance(node, exp.Query):
+        return True
+    order, values = node.args.get("order"), []
+    if isinstance(order, exp.Expr):
+        values = [
+            item.this if isinstance(item, exp.Ordered) else item for item in order.expressions
+        ]
+    values += [cut.expression for part in ("limit", "offset") if (cut := node.args.get(part))]
+    return all(isinstance(value, exp.Column | exp.Literal | exp.Placeholder) for value in values)
 
 
 class _Judge:
@@ -152,8 +169,11 @@ class _Judge:
             listed = [*node.expressions, *([node.args["query"]] if node.args.get("query") else [])]
             return all(self._compared(node.this, item, frame) for item in listed)
         if isinstance(node, exp.Is):
-            simple = isinstance(node.expression, exp.Null | exp.Boolean)
-            return simple and self._kind(node.this, frame) is not None
+            kind = self._kind(node.this, frame)
+            # An engine may make a truth value of a text to say whether it is true.
+            truth = isinstance(node.expression, exp.Boolean)
+            simple = isinstance(node.expression, exp.Null)
+            return kind is not None and (simple or (truth and kind.name == "boolean"))
         if isinstance(node, exp.Like | exp.ILike):
             pattern = node.expression
             plain = isinstance(pattern, exp.Literal) and pattern.is_string
@@ -200,7 +220,7 @@ class _Judge:
         if isinstance(node, exp.AggFunc):
             return self._aggregate(node, frame)
         if isinstance(node, exp.Window):
-            return Kind.whole() if isinstance(node.this, _RANKS) else None
+            return self._rank(node, frame)
         if type(node) is exp.Cast and node.to.this == exp.DType.DATE:
             inner = self._kind(node.this, frame)
             return inner if inner is not None and inner.name == "date" else None
@@ -219,7 +239,11 @@ class _Judge:
             bounds = [node.args.get("start"), node.args.get("length")]
             whole = all(
                 bound is None
-                or (isinstance(bound, exp.Literal) and bound.name.isdigit() and not bound.is_string)
+                or (
+                    isinstance(bound, exp.Literal)
+                    and not bound.is_string
+                    and _PLACE.fullmatch(bound.name)
+                )
                 for bound in bounds
             )
             return self._text(node.this, frame) if whole else None
@@ -240,13 +264,33 @@ class _Judge:
             # Of an outer query's columns alone, it would be an aggregate of the outer query.
             return None
         if isinstance(node, exp.Count):
-            return Kind.whole()
+            return Kind.whole() if self._counted(node, frame) else None
         if not isinstance(node, exp.Sum | exp.Avg | exp.Min | exp.Max):
             return None
         kind = self._argument(node.this, frame)
         if kind is None:
             return None
         return kind.aggregated(type(node))
+
+    def _counted(self, node: exp.Count, frame: Frame) -> bool:
+        """Whether what is counted cannot fail: what an engine leaves out of it would tell."""
+        distinct = isinstance(node.this, exp.Distinct) and not node.this.args.get("on")
+        items = node.this.expressions if distinct else [node.this, *node.expressions]
+        return all(
+            isinstance(item, exp.Star) or self._argument(item, frame) is not None for item in items
+        )
+
+    def _rank(self, node: exp.Window, frame: Frame) -> Kind | None:
+        """A rank, where what it orders and parts by cannot fail."""
+        order = node.args.get("order")
+        items = [*(node.args.get("partition_by") or []), *(order.expressions if order else [])]
+        total = all(
+            self._kind(item.this if isinstance(item, exp.Ordered) else item, frame) is not None
+            for item in items
+        )
+        # A window by name is not looked up here.
+        plain = not node.args.get("alias") and not node.args.get("spec")
+        return Kind.whole() if isinstance(node.this, _RANKS) and plain and total else None
 
     def _argument(self, node: exp.Expr, frame: Frame) -> Kind | None:
         if isinstance(node, exp.Paren):
@@ -286,7 +330,9 @@ class _Judge:
         kind = self._kind(item, frame)
         single = kind is not None and not kind.of_row and not frame.select.args.get("group")
         listed = isinstance(node.parent, exp.In)
-        return kind if listed or (single and item.find(exp.AggFunc)) else None
+        # To sqlglot, a rank is an aggregate as well; it has a value for each row.
+        one = single and item.find(exp.AggFunc) and not item.find(exp.Window)
+        return kind if listed or one else None
 
     def _column(self, column: exp.Column, frame: Frame) -> Kind | None:
         if not isinstance(column.this, exp.Identifier) or column.args.get("db"):

@@ -136,7 +136,7 @@ class Connections:
     def _unreachable(self, error: Exception) -> WarehouseFailed:
         import psycopg
 
-        _log.warning("warehouse %s cannot be reached: %s", self._name, type(error).__name__)
+        _log.warning("warehouse %s cannot be reached: %s", self._name, _reason(error))
         if isinstance(error, psycopg.ProgrammingError):
             return WarehouseFailed(
                 f"The address of the warehouse {self._name} is no PostgreSQL URL.",
@@ -163,7 +163,25 @@ class Connections:
             _log.warning("%s; production will refuse that. %s", what, remedy)
 
 
+def _reason(error: Exception) -> str:
+    """Why, in words of our own for the host's log."""
+    text = str(error)
+    return next((why for sign, why in _REASONS if sign in text), type(error).__name__)
+
+
 _ACTIVE = 1
+# What libpq and the server say in English, the first that fits.
+_REASONS = (
+    ("authentication failed", "it does not admit this role with this password"),
+    ("no password supplied", "it asks for a password"),
+    ("pg_hba.conf", "it does not admit this role from this host"),
+    ("does not exist", "it has no such role or database"),
+    ("refused", "nothing listens at its address"),
+    ("resolve", "its host name has no address"),
+    ("timeout", "it does not answer in time"),
+    ("certificate", "its certificate is not trusted"),
+    ("SSL", "TLS cannot be agreed on"),
+)
 
 
 def cut_off(connection: psycopg.Connection[Any]) -> None:

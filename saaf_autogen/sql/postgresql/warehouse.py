@@ -59,7 +59,9 @@ class PostgreSQLWarehouse(Engine):
     def _columns_sql(self) -> str:
         return (
             "SELECT n.nspname::text, c.relname::text, a.attname::text, "
-            "format_type(a.atttypid, a.atttypmod) "
+            # Two collations of columns' own fail to compare, on each row that is looked at.
+            "format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation IN (0, 100) THEN '' "
+            "ELSE ' collated' END "
             "FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid "
             "JOIN pg_namespace n ON n.oid = c.relnamespace "
             "WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r','p','v','m','f') "

@@ -54,5 +54,5 @@ class SnowflakeWarehouse(Engine):
         )
 
     def _estimate(self, text: str) -> Estimate:
-        stats = json.loads(text).get("GlobalStats", {})
-        return Estimate(bytes=stats.get("bytesAssigned"))
+        size = json.loads(text).get("GlobalStats", {}).get("bytesAssigned")
+        return Estimate(bytes=size, cost=None if size is None else float(size))

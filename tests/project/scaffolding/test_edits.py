@@ -24,6 +24,13 @@ scalars = st.one_of(
 )
 
 
+@pytest.mark.parametrize("mark", ["\u202e", "\u200b", "\u2066", "\ufeff"])
+def test_marks_that_nobody_sees_are_written_as_escapes(mark: str) -> None:
+    for text in (f"paid{mark}", f'a{mark}"b', f"größe\n{mark}"):
+        assert mark not in scalar(text)
+        assert parse_document(f"key: {scalar(text)}\n", Path()).data == {"key": text}
+
+
 @given(scalars)
 def test_a_scalar_is_read_back_as_it_was(value: Any) -> None:
     for text in (f"key: {scalar(value)}\n", f"key: {flow([value, value])}\n"):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from saaf_autogen.errors import ConfigurationError
-from saaf_autogen.semantic.formats import FORMATS, Imported, Target, import_semantic
+from saaf_autogen.semantic.formats import FORMATS, Imported, Target, file_name, import_semantic
 from saaf_autogen.semantic.model import SemanticModel
 from tests.semantic.formats.support import DUCKDB, EXAMPLES, SOURCES
 
@@ -24,6 +24,13 @@ FILES = sorted(
     for file in ([EXAMPLES / name] if (EXAMPLES / name).is_file() else (EXAMPLES / name).glob("*"))
 )
 DATA = {file: yaml.safe_load(file.read_text()) for file in FILES}
+SNOWFLAKE = """\
+name: {}
+tables:
+- name: t
+  base_table: {{database: d, schema: main, table: t}}
+  dimensions: [{{name: a, expr: a, data_type: VARCHAR}}]
+"""
 BAD = {
     "a list at the top": (b"- a\n- b\n", "no format that can be imported"),
     "a word": (b"semantic_model", "no format that can be imported"),
@@ -45,6 +52,32 @@ BAD = {
         "too many values",
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["{}/escaped", "../../escaped", "/", ".", "a/../..", "é b"])
+def test_a_models_name_is_never_a_path(tmp_path: Path, name: str) -> None:
+    named = name.format(tmp_path / "outside")
+    (tmp_path / "file.yaml").write_text(SNOWFLAKE.format(json.dumps(named)))
+    before = sorted(Path(tempfile.gettempdir()).glob("*escaped*"))
+
+    made = import_semantic(tmp_path / "file.yaml", DUCKDB)
+
+    assert [model.name for model in made.models] == [named]
+    assert not (tmp_path / "outside").exists()
+    assert sorted(Path(tempfile.gettempdir()).glob("*escaped*")) == before
+    assert Path(file_name(named, ".yaml")).name == file_name(named, ".yaml")
+    assert len(file_name(named, ".yaml")) > len(".yaml")
+
+
+def test_links_that_lead_out_of_a_folder_are_not_followed(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    outside.mkdir()
+    (folder / "one.yaml").write_text(SNOWFLAKE.format("one"))
+    (outside / "two.yaml").write_text(SNOWFLAKE.format("two"))
+    (folder / "two.yaml").symlink_to(outside / "two.yaml")
+
+    assert [model.name for model in import_semantic(folder, DUCKDB).models] == ["one"]
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -114,6 +114,19 @@ CONTAINED: Corpus = {
         "SELECT (SELECT max(CAST(note AS INTEGER)) FROM flights) FROM flights WHERE delay > 100000",
         "SELECT id FROM flights WHERE delay > 100000 UNION ALL "
         "SELECT CAST(note AS INTEGER) FROM flights WHERE delay > 100000",
+        "SELECT count(CAST(note AS INTEGER) > 0 OR note > 'M') FROM flights",
+        "SELECT count(DISTINCT CAST(note AS INTEGER) > 0 OR delay < 400000) FROM flights",
+        "SELECT sum(id) FROM flights HAVING count(CAST(note AS INTEGER) > 0 OR delay < 400000) > 0",
+        "SELECT rank() OVER (ORDER BY CAST(note AS INTEGER) > 0 OR delay < 400000) FROM flights",
+        "SELECT rank() OVER (PARTITION BY CAST(note AS INTEGER) > 0 OR id < 400000) FROM flights",
+        "SELECT id FROM flights "
+        "QUALIFY rank() OVER (ORDER BY CAST(note AS INTEGER) > 0 OR delay < 400000) > 0",
+        "SELECT rank() OVER w FROM flights "
+        "WINDOW w AS (ORDER BY CAST(note AS INTEGER) > 0 OR delay < 400000)",
+        "SELECT note, delay FROM flights UNION ALL SELECT note, delay FROM flights "
+        "ORDER BY CAST(note AS INTEGER) > 0 OR delay < 400000",
+        "SELECT sum(g.x) FROM (SELECT ntile(0) OVER () AS x FROM flights) g, flights f "
+        "WHERE f.delay > 400000",
         "SELECT count(*) FROM people WHERE CAST(name AS INTEGER) > 0 OR mood IS NULL",
         "SELECT count(*) FROM people WHERE CAST(name AS INTEGER) > 0 OR email < 'D'",
         "SELECT count(*) FROM members WHERE CAST(ssn AS INTEGER) > 0 OR city < 'N'",

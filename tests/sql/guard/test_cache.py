@@ -89,6 +89,14 @@ def test_a_limit_by_parameter_is_never_that_of_another_call(guard: Guard) -> Non
         assert made.sql.endswith(f"LIMIT {limit}")
 
 
+def test_a_parameter_that_is_a_limit_and_a_value_is_bound_anew_as_both(guard: Guard) -> None:
+    sql = "SELECT id FROM flights WHERE delay > :n LIMIT :n"
+    for number in (3, 5, 3):
+        made = plan(guard, {"main.flights": access()}, sql, {"n": number})
+        assert made.sql.endswith(f"LIMIT {number}")
+        assert number in made.parameters.values()
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -263,6 +263,11 @@ REFUSED = {
         "WITH",
     ),
     "SELECT AGG(revenue) FROM sales, (SELECT 1 AS one) x": ("metric_join", "x", "WITH"),
+    "SELECT AGG(revenue) FROM sales s JOIN customers c ON c.id = s.city COLLATE NOCASE": (
+        "metric_join",
+        "c",
+        "WITH",
+    ),
     "SELECT AGG(revenue) FROM sales s CROSS JOIN customers c LEFT JOIN visits v"
     " ON s.customer = c.id": ("metric_join", "c", "WITH"),
     "SELECT AGG(mixed) FROM sales JOIN customers USING (sales_customers)": (
@@ -377,6 +382,15 @@ class TestGrants:
         assert error.rule == "unknown_metric"
         assert error.remedy == "Metrics: order_count, return_share."
         assert not caller.vocabulary.metrics
+
+    async def test_a_refusal_names_no_hidden_dimension_of_a_metric(
+        self, shop: GuardedWarehouse, known: SemanticCatalog
+    ) -> None:
+        allowed = {"columns": {"allow": ["id", "amount"]}}
+        caller = Caller(known, [{**ALL, "resource": "wh://shop/main.orders"} | allowed])
+        error = await refusal(shop, caller, "SELECT AGG(stock) FROM sales")
+        assert error.rule == "definition"
+        assert "placed" not in str(error.problem())
 
     async def test_definitions_see_rows_and_masks_as_the_caller_does(
         self, shop: GuardedWarehouse, known: SemanticCatalog

@@ -9,6 +9,7 @@ import time
 import psycopg
 import pytest
 
+from saaf_autogen.auth.access import Comparison
 from saaf_autogen.errors import SqlRefused, TimedOut, WarehouseFailed
 from saaf_autogen.sql import GuardedWarehouse, PhysicalTable, QueryLimits
 from saaf_autogen.sql.postgresql import PostgreSQLWarehouse
@@ -38,6 +39,27 @@ async def test_a_guarded_query_reads_what_was_granted(warehouse: PostgreSQLWareh
     assert caught.value.remedy == "Did you mean carrier?"
     with pytest.raises(SqlRefused):
         await guarded.query("SELECT note FROM flights", visible=VISIBLE)
+
+
+async def test_texts_of_other_collations_are_compared_above_the_fence(
+    warehouse: PostgreSQLWarehouse, owner_url: str
+) -> None:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute(
+            'CREATE TABLE words (id int, plain text, a text COLLATE "C", b text COLLATE "POSIX")'
+        )
+        connection.execute("INSERT INTO words VALUES (1, 'x', NULL, NULL), (2, 'x', 'a', 'b')")
+        connection.execute("GRANT SELECT ON words TO reader")
+    columns = world.full("id", "plain", "a", "b")
+    visible = {"public.words": world.table("public.words", columns, Comparison("id", "eq", 1))}
+    guarded = GuardedWarehouse(warehouse, limits=LIMITS)
+    await guarded.learn_types()
+
+    sql = "SELECT id FROM words WHERE a < b"
+    assert "OFFSET 0" in guarded.plan(sql, visible=visible).sql
+    assert "OFFSET" not in guarded.plan(sql.replace("a < b", "plain > 'a'"), visible=visible).sql
+    # The row that is hidden would fail: no collation is known to compare its texts by.
+    assert (await guarded.query(sql, visible=visible)).rows == []
 
 
 async def test_a_time_limit_ends_the_query_at_the_server(

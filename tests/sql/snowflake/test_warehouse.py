@@ -165,3 +165,12 @@ async def test_a_service_that_is_down_is_told_without_its_secrets(
     assert "CANARY_TOKEN" not in caplog.text
     assert "127.0.0.1" not in str(caught.value)
     await warehouse.close()
+
+
+async def test_what_is_not_estimated_is_not_run_where_cost_is_bounded(
+    warehouse: SnowflakeWarehouse,
+) -> None:
+    # The emulator has no plans of Snowflake's shape.
+    guarded = GuardedWarehouse(warehouse, limits=LIMITS, max_cost=1_000_000)
+    with pytest.raises((SqlRefused, WarehouseFailed)):
+        await guarded.query("SELECT 1 AS one", visible={})
