@@ -28,7 +28,6 @@ from saaf_autogen.settings import Document, read_document
 __all__ = ["Imported", "import_semantic"]
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
-_MERGED = ("dbt", "cube")
 _MOST_FILES = 2_000
 
 

@@ -126,6 +126,17 @@ def test_values_that_python_takes_for_equal_are_different_rights(guard: Guard) -
     assert len(set(kinds)) == 3
 
 
+def test_a_value_of_the_caller_never_takes_the_place_of_an_equal_one_of_the_policy(
+    guard: Guard,
+) -> None:
+    sql = "SELECT id FROM flights WHERE carrier = :carrier"
+    own = plan(guard, {"main.flights": access("UA")}, sql, {"carrier": "UA"})
+    other = plan(guard, {"main.flights": access("UA")}, sql, {"carrier": "DL"})
+    assert not is_made_again(own, other)
+    assert sorted(str(value) for value in own.parameters.values()) == ["UA", "UA"]
+    assert sorted(str(value) for value in other.parameters.values()) == ["DL", "UA"]
+
+
 def test_a_grant_that_is_taken_away_is_gone_at_once(guard: Guard) -> None:
     plan(guard, {"main.flights": access()})
     with pytest.raises(SqlRefused) as caught:
