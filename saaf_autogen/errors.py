@@ -13,6 +13,8 @@
   + NotFound                      404
   + Conflict                      409
     - OutcomeUnknown              409  a write was in flight when its host died
+  + PreconditionFailed            412  it changed since the caller read it (If-Match)
+  + PreconditionRequired          428  a change came without If-Match
   + IdempotencyMismatch           422
   + PayloadTooLarge               413
   + LimitReached                  422  a run's own limit, such as its turns
@@ -53,6 +55,8 @@ __all__ = [
     "NotFound",
     "OutcomeUnknown",
     "PayloadTooLarge",
+    "PreconditionFailed",
+    "PreconditionRequired",
     "RateLimited",
     "ResourceDenied",
     "SaafError",
@@ -245,6 +249,22 @@ class OutcomeUnknown(Conflict):
 
     code = "outcome_unknown"
     title = "The outcome of an earlier attempt is unknown"
+
+
+class PreconditionFailed(SaafError):
+    """The thing changed since the caller read it (RFC 9110, section 13)."""
+
+    code = "precondition_failed"
+    status = 412
+    title = "It changed in the meantime"
+
+
+class PreconditionRequired(SaafError):
+    """A change must say which version it is of (RFC 6585, section 3)."""
+
+    code = "precondition_required"
+    status = 428
+    title = "If-Match is required"
 
 
 class IdempotencyMismatch(SaafError):

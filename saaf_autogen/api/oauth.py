@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
-from saaf_autogen.api.security import AuthState
+from saaf_autogen.api.security import HasIdentity
 from saaf_autogen.auth.server import Answer, FormRequest
 from saaf_autogen.auth.server.messages import MAX_FORM_BYTES
 
@@ -20,7 +20,7 @@ _WELL_KNOWN = "/.well-known"
 
 
 def oauth_router() -> APIRouter:
-    """The routes of the issuer; each reads ``request.app.state.saaf`` (see ``AuthState``)."""
+    """The routes of the issuer; each reads ``request.app.state.saaf`` (see ``HasIdentity``)."""
     router = APIRouter(tags=["oauth"])
     add = router.add_api_route
     add("/oauth/token", token, methods=["POST"], summary="Get a token", openapi_extra=_TOKEN_FORM)
@@ -39,12 +39,12 @@ def oauth_router() -> APIRouter:
 
 async def token(request: Request) -> JSONResponse:
     """Issue an access token: ``grant_type=client_credentials`` (RFC 6749, section 4.4)."""
-    return await _posted(request, _state(request).issuer.token)
+    return await _posted(request, _state(request).identity.issuer.token)
 
 
 async def revoke(request: Request) -> JSONResponse:
     """End an access token of the calling client before it expires (RFC 7009)."""
-    return await _posted(request, _state(request).issuer.revoke)
+    return await _posted(request, _state(request).identity.issuer.revoke)
 
 
 async def only_post() -> JSONResponse:
@@ -55,24 +55,24 @@ async def only_post() -> JSONResponse:
 
 async def jwks(request: Request) -> JSONResponse:
     """The keys that verify this issuer's tokens, the next one among them (RFC 7517)."""
-    return JSONResponse(_state(request).issuer.jwks(), headers=_PUBLIC)
+    return JSONResponse(_state(request).identity.issuer.jwks(), headers=_PUBLIC)
 
 
 async def server_metadata(request: Request) -> JSONResponse:
     """What the issuer can do and where (RFC 8414, OIDC Discovery)."""
-    return JSONResponse(_state(request).issuer.metadata(), headers=_PUBLIC)
+    return JSONResponse(_state(request).identity.issuer.metadata(), headers=_PUBLIC)
 
 
 async def resource_metadata(request: Request, path: str = "") -> JSONResponse:
     """Whose tokens this host takes, and with which scopes (RFC 9728)."""
-    document = _state(request).issuer.resource_metadata(path)
+    document = _state(request).identity.issuer.resource_metadata(path)
     if document is None:
         return JSONResponse({"error": "not_found"}, 404)
     return JSONResponse(document, headers=_PUBLIC)
 
 
-def _state(request: Request) -> AuthState:
-    state: AuthState = request.app.state.saaf
+def _state(request: Request) -> HasIdentity:
+    state: HasIdentity = request.app.state.saaf
     return state
 
 

@@ -70,7 +70,7 @@ async def _saaf(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, SaafError):
         raise error
     if isinstance(error, InsufficientScope):
-        issuer_url = request.app.state.saaf.issuer.url
+        issuer_url = request.app.state.saaf.identity.issuer.url
         error.extra["www_authenticate"] = challenge(error, issuer_url)
     if error.status >= 500:
         _log.error("%s %s: %s", request.method, request.url.path, error)

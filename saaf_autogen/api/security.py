@@ -9,14 +9,13 @@ from fastapi import Depends, Request
 
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.scopes import ScopeRegistry
-from saaf_autogen.auth.server import Issuer
-from saaf_autogen.auth.tokens import TokenVerifier
 from saaf_autogen.errors import InsufficientScope, Unauthenticated
+from saaf_autogen.project.identity import Identity
 
 __all__ = [
     "SCHEME_NAME",
-    "AuthState",
     "Caller",
+    "HasIdentity",
     "challenge",
     "current_principal",
     "oauth2_scheme",
@@ -26,17 +25,12 @@ __all__ = [
 SCHEME_NAME = "oauth2"
 
 
-class AuthState(Protocol):
+class HasIdentity(Protocol):
     """What ``request.app.state.saaf`` must offer to this module and to ``api.oauth``."""
 
     @property
-    def issuer(self) -> Issuer:
-        """The embedded issuer."""
-        ...
-
-    @property
-    def verifier(self) -> TokenVerifier:
-        """Verifies the issuer's tokens."""
+    def identity(self) -> Identity:
+        """The issuer, and the verifier of tokens."""
         ...
 
 
@@ -49,11 +43,11 @@ async def current_principal(request: Request) -> Principal:
     Raises:
         Unauthenticated: with ``www_authenticate`` in ``extra``, which becomes the header.
     """
-    state: AuthState = request.app.state.saaf
+    state: HasIdentity = request.app.state.saaf
     try:
-        return await state.verifier.verify(_bearer_token(request))
+        return await state.identity.verifier.verify(_bearer_token(request))
     except Unauthenticated as error:
-        error.extra["www_authenticate"] = challenge(error, state.issuer.url)
+        error.extra["www_authenticate"] = challenge(error, state.identity.issuer.url)
         raise
 
 

@@ -7,9 +7,9 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, cast
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -25,6 +25,7 @@ from saaf_autogen.settings import ClientSettings
 
 __all__ = ["ClientRecord", "ClientStore", "NewClient"]
 
+Authentication = Literal["secret", "private_key_jwt", "none"]
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 _SECRET_PREFIX = "saaf_"  # noqa: S105 - a prefix by which secret scanners find leaked ones
 _WEBHOOK_PREFIX = "whsec_"
@@ -48,7 +49,15 @@ class ClientRecord:
     """A client without its secrets.
 
     Attributes:
-        declared: whether ``saaf.yaml`` says what it may do.
+        authentication: ``secret``, ``private_key_jwt`` or ``none`` (a public client).
+        jwks: the client's public keys, or None if they are at ``jwks_uri``.
+        requires_dpop: whether it gets sender-constrained tokens alone (RFC 9449).
+        requires_par: whether its authorization requests must be pushed (RFC 9126).
+        first_party: the deployment's own: users are not asked to consent.
+        introspects: may ask about any token of its tenant (RFC 7662), not only about its own.
+        origin: ``declared`` in ``saaf.yaml``, made by an ``admin``, ``registered`` by itself
+            (RFC 7591), or read from a ``document`` at its id (then it is stored nowhere).
+        version: counts changes, for ``ETag``.
         disabled_at: since when it gets no tokens, by an admin or because it left ``saaf.yaml``.
     """
 
@@ -56,11 +65,29 @@ class ClientRecord:
     tenant: str
     title: str
     scopes: tuple[str, ...]
-    groups: tuple[str, ...]
-    attributes: Mapping[str, Any]
-    declared: bool
-    created_at: datetime
-    disabled_at: datetime | None
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    authentication: Authentication = "secret"
+    grant_types: tuple[str, ...] = ("client_credentials",)
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    id_algorithm: str = "RS256"
+    requires_dpop: bool = False
+    requires_par: bool = False
+    first_party: bool = False
+    introspects: bool = False
+    origin: Literal["declared", "admin", "registered", "document"] = "admin"
+    version: int = 1
+    created_at: datetime = datetime.min
+    updated_at: datetime = datetime.min
+    disabled_at: datetime | None = None
+
+    @property
+    def declared(self) -> bool:
+        """Whether ``saaf.yaml`` says what it may do."""
+        return self.origin == "declared"
 
     @property
     def active(self) -> bool:
@@ -113,8 +140,8 @@ class ClientStore:
                 if row.tenant != tenant:
                     raise Conflict(f"The client id {settings.id} belongs to another tenant.")
                 row.declared, row.withdrawn_at = True, None
-                row.title, row.scopes = settings.title, list(settings.scopes)
-                row.groups, row.attributes = list(settings.groups), dict(settings.attributes)
+                for name, value in _declared_values(settings).items():
+                    setattr(row, name, value)
             session.execute(
                 update(ClientRow)
                 .where(
@@ -181,7 +208,7 @@ class ClientStore:
         with self._database.transaction(read=True) as session:
             row = session.get(ClientRow, client_id) if _ID.fullmatch(client_id) else None
             record = None if row is None else _record(row)
-            current = row.secret_hash if row else _NOBODY
+            current = (row.secret_hash if row else None) or _NOBODY
             previous = (row.previous_secret_hash if row else None) or _NOBODY
             until = row.previous_secret_expires_at if row else None
         offered = digest(secret) if secret.isprintable() else ""
@@ -231,18 +258,18 @@ class ClientStore:
         return secret
 
     def _new_row(self, settings: ClientSettings, tenant: str) -> tuple[NewClient, dict[str, Any]]:
+        now = self._clock.now()
         new = NewClient(settings.id, new_secret(_SECRET_PREFIX), _new_webhook_secret())
         return new, {
             "id": settings.id,
             "tenant": tenant,
-            "title": settings.title,
             "secret_hash": digest(new.client_secret),
             "webhook_secret": self._seal(tenant, settings.id, new.webhook_secret),
-            "scopes": [*settings.scopes],
-            "groups": [*settings.groups],
-            "attributes": dict(settings.attributes),
+            **_declared_values(settings),
             "declared": False,
-            "created_at": self._clock.now(),
+            "version": 1,
+            "created_at": now,
+            "updated_at": now,
         }
 
     def _insert(self, session: Session, values: dict[str, Any]) -> bool:
@@ -270,10 +297,33 @@ def _record(row: ClientRow) -> ClientRecord:
         scopes=tuple(row.scopes),
         groups=tuple(row.groups),
         attributes=dict(row.attributes),
-        declared=row.declared,
+        authentication=cast(Authentication, row.authentication),
+        grant_types=tuple(row.grant_types),
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        jwks=row.jwks,
+        jwks_uri=row.jwks_uri,
+        id_algorithm=row.id_algorithm,
+        requires_dpop=row.requires_dpop,
+        requires_par=row.requires_par,
+        first_party=row.first_party,
+        introspects=row.introspects,
+        origin=_origin(row),
+        version=row.version,
         created_at=row.created_at,
+        updated_at=row.updated_at,
         disabled_at=min(ends, default=None),
     )
+
+
+def _origin(row: ClientRow) -> Literal["declared", "admin", "registered"]:
+    if row.declared:
+        return "declared"
+    return "registered" if row.registration_token_hash else "admin"
+
+
+def _declared_values(settings: ClientSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude={"id", "tenant"})
 
 
 def _new_webhook_secret() -> str:

@@ -35,6 +35,8 @@ class Principal(BaseModel):
         scopes: the scopes of the token.
         token_grants: RFC 9396 ``authorization_details``; None when the token carries none.
         actors: who acts for the subject, outermost first (the ``act`` chain).
+        token_id: ``jti`` of the token, so that its revocation stops what it started.
+        family: ``fam`` of the token: the consent that it descends from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,8 @@ class Principal(BaseModel):
     scopes: frozenset[str] = frozenset()
     token_grants: tuple[dict[str, Any], ...] | None = None
     actors: tuple[Actor, ...] = ()
+    token_id: str | None = None
+    family: str | None = None
 
     @property
     def key(self) -> str:

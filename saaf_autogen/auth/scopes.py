@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from saaf_autogen.errors import ConfigurationError
 
-__all__ = ["IMPLIED", "SCOPES", "Scope", "ScopeRegistry", "expand", "is_scope"]
+__all__ = ["IDENTITY_SCOPES", "IMPLIED", "SCOPES", "Scope", "ScopeRegistry", "expand", "is_scope"]
 
 _GRAMMAR = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)?:[a-z][a-z0-9_-]*")
 
@@ -39,6 +39,15 @@ SCOPES: tuple[Scope, ...] = (
     Scope("iam:admin", "Manage clients, users, groups and grants."),
 )
 """Every scope that the engine itself knows. There are no wildcards."""
+
+IDENTITY_SCOPES: tuple[Scope, ...] = (
+    Scope("openid", "Know who you are here."),
+    Scope("profile", "Read your name and user name."),
+    Scope("email", "Read your e-mail address."),
+    Scope("offline_access", "Stay connected when you are away."),
+)
+"""Scopes of OpenID Connect: about the person, never about an action. Any client may ask a user
+for them."""
 
 IMPLIED: Mapping[str, frozenset[str]] = {"semantic:edit": frozenset({"semantic:read"})}
 """Scopes that come with another one; one level deep."""

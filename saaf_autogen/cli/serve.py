@@ -116,8 +116,8 @@ def _introduce(console: Console, project: Project) -> None:
     actions = ", ".join(each.spec.name for each in project.deployment.registry)
     console.print(f"  actions  {actions}")
     console.print(f"  API      {url}/docs")
-    if project.new_clients:
-        names = ", ".join(client.id for client in project.new_clients)
+    if project.identity.new_clients:
+        names = ", ".join(client.id for client in project.identity.new_clients)
         console.print(f"  made the clients {names}; their secrets: {project.secrets.path}")
     for model, variable in project.models.missing_keys().items():
         console.print(f"  [yellow]the model {model} needs the variable {variable}[/]")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -14,18 +13,14 @@ from saaf_autogen.actions.effects import EffectStore
 from saaf_autogen.actions.invoke import Invoker
 from saaf_autogen.actions.port import LocalPort
 from saaf_autogen.audit import AuditLog
-from saaf_autogen.auth.clients import ClientStore, NewClient
-from saaf_autogen.auth.keys import SigningKeys
-from saaf_autogen.auth.policy import AgentRights, Policy
 from saaf_autogen.auth.principal import Principal
-from saaf_autogen.auth.server import Issuer
-from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.embeddings import open_library
 from saaf_autogen.errors import ConfigurationError, NotFound
 from saaf_autogen.journal import TurnRequest
 from saaf_autogen.project.deployment import Deployment
+from saaf_autogen.project.identity import Identity
 from saaf_autogen.project.state import ClientSecrets, open_state
 from saaf_autogen.project.stores import (
     SampleProgress,
@@ -55,9 +50,6 @@ class Project:
         server: where this host is known, if not as ``saaf.yaml`` says.
         progress: told of samples being built: table, rows done, rows in all.
         clock: the time.
-
-    Attributes:
-        new_clients: clients made by this start, with their secrets.
     """
 
     def __init__(
@@ -77,15 +69,15 @@ class Project:
         self.secrets = ClientSecrets(self.state)
         self.database = open_database(deployment, self.state)
         self.warehouses = open_warehouses(deployment, self._sealer, progress)
-        self.policy = Policy(
-            settings.grants,
-            settings.deny,
-            {
-                agent.id: AgentRights(frozenset(agent.scopes), agent.resources)
-                for agent in deployment.agents.values()
-            },
+        self.identity = Identity(
+            deployment,
+            self.database,
+            self._sealer,
+            self.secrets,
+            url=self.server.public_url,
+            clock=clock,
         )
-        self._open_identity(clock)
+        self.policy = self.identity.policy
         self.audit = AuditLog(self.database)
         self._semantic = ContextBuilder(open_library(settings.embeddings, self.state, os.environ))
         self._contexts = ContextFactory(
@@ -110,7 +102,6 @@ class Project:
         )
         self.models = ModelRegistry(settings.models, clock=clock)
         self._open_runs(clock)
-        self._watching: asyncio.Task[None] | None = None
         self._started = False
 
     @classmethod
@@ -134,7 +125,7 @@ class Project:
             return
         await self.engine.launch()
         await self._callbacks.launch()
-        self._watching = asyncio.create_task(self._watch.run())
+        await self.identity.start()
         self._started = True
 
     async def drain(self) -> None:
@@ -147,9 +138,7 @@ class Project:
 
     async def close(self) -> None:
         """Stop in good order: runs at work get a moment and otherwise continue next time."""
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await self.identity.close()
         if self._started:
             await self.engine.close(GRACE_S)
             await self._callbacks.close(GRACE_S)
@@ -192,30 +181,6 @@ class Project:
                 for name, value in who.attributes.items()
             },
         )
-
-    def _open_identity(self, clock: Clock) -> None:
-        deployment, database = self.deployment, self.database
-        keys = SigningKeys(database, self._sealer, clock)
-        keys.load()
-        revoked = RevokedTokens(database, clock)
-        revoked.load()
-        self.clients = ClientStore(database, self._sealer, clock, deployment.scopes)
-        self.new_clients: Sequence[NewClient] = self.clients.ensure(
-            self.settings.clients, keep=self.secrets.remember
-        )
-        url = self.server.public_url
-        self.issuer = Issuer(
-            url=url,
-            clients=self.clients,
-            keys=keys,
-            revoked=revoked,
-            scopes=deployment.scopes,
-            clock=clock,
-        )
-        self.verifier = TokenVerifier(
-            issuer=url, audience=url, keys=keys, revoked=revoked, clock=clock
-        )
-        self._watch = TokenWatch(keys, revoked, self.verifier)
 
     def _open_runs(self, clock: Clock) -> None:
         settings = self.settings
@@ -268,6 +233,6 @@ class Project:
 
     async def _secret_of_client(self, tenant: str, client_id: str) -> str | None:
         try:
-            return await asyncio.to_thread(self.clients.webhook_secret, tenant, client_id)
+            return await asyncio.to_thread(self.identity.clients.webhook_secret, tenant, client_id)
         except NotFound:
             return None

@@ -2,14 +2,24 @@
 
 from saaf_autogen.settings.document import Document, parse_document, read_document
 from saaf_autogen.settings.embeddings import EmbeddingSettings
-from saaf_autogen.settings.model import (
+from saaf_autogen.settings.identity import (
+    ClaimSettings,
     ClientSettings,
+    GroupSettings,
+    IntrospectionSettings,
+    IssuerSettings,
+    OAuthSettings,
+    ProviderSettings,
+    SignInSettings,
+)
+from saaf_autogen.settings.model import (
     ColumnRules,
     DatabaseSettings,
     DenySettings,
     EgressSettings,
     GrantLimits,
     GrantSettings,
+    Hours,
     LimitSettings,
     LocalSettings,
     ModelSettings,
@@ -27,6 +37,13 @@ from saaf_autogen.settings.warehouses import (
 )
 
 __all__ = [
+    "SignInSettings",
+    "ProviderSettings",
+    "OAuthSettings",
+    "IssuerSettings",
+    "IntrospectionSettings",
+    "GroupSettings",
+    "ClaimSettings",
     "ClientSettings",
     "ColumnRules",
     "DatabaseSettings",
@@ -37,6 +54,7 @@ __all__ = [
     "EmbeddingSettings",
     "GrantLimits",
     "GrantSettings",
+    "Hours",
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",

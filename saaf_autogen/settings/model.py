@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saaf_autogen.settings.embeddings import EmbeddingSettings
+from saaf_autogen.settings.identity import (
+    Attribute,
+    ClientSettings,
+    GroupSettings,
+    IssuerSettings,
+    Name,
+    OAuthSettings,
+    SignInSettings,
+    Tenant,
+)
 from saaf_autogen.settings.warehouses import WarehouseSettings
 
 __all__ = [
-    "ClientSettings",
     "ColumnRules",
     "DatabaseSettings",
     "DenySettings",
     "EgressSettings",
     "GrantLimits",
     "GrantSettings",
+    "Hours",
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",
@@ -26,9 +37,7 @@ __all__ = [
     "Settings",
 ]
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Mask = Literal["redact", "null", "hash", "last4", "year"]
-Attribute = str | int | bool | list[str]
 
 
 class _Strict(BaseModel):
@@ -95,6 +104,7 @@ class PrincipalSettings(_Strict):
     """A principal written by hand: the caller of in-process use, or a client's identity."""
 
     subject: str = Field(min_length=1, max_length=200)
+    tenant: Tenant = "default"
     groups: list[Name] = []
     scopes: list[str] = []
     attributes: dict[str, Attribute] = {}
@@ -104,16 +114,6 @@ class LocalSettings(_Strict):
     """In-process use; refused where ``environment`` is production."""
 
     principal: PrincipalSettings
-
-
-class ClientSettings(_Strict):
-    """A client of the embedded issuer. Its secret is made at first start, never written here."""
-
-    id: Name
-    title: str = ""
-    scopes: list[str] = []
-    groups: list[Name] = []
-    attributes: dict[str, Attribute] = {}
 
 
 class ColumnRules(_Strict):
@@ -150,10 +150,26 @@ class _To(_Strict):
     agents: list[str] = []
 
 
+class Hours(_Strict):
+    """A window that comes again each week, by the clock of a time zone."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = [
+        "mon", "tue", "wed", "thu", "fri",
+    ]  # fmt: skip
+    start: time = time(0)
+    end: time = Field(default=time(0), description="the same as `start`: the whole day")
+    zone: str = Field(default="UTC", description="IANA name, such as Europe/Berlin")
+
+
 class GrantSettings(_Strict):
-    """Who may see which part of a resource. Rows are structured filters, never SQL text."""
+    """Who may see which part of a resource. Rows are structured filters, never SQL text.
+
+    A grant holds in its ``tenant`` alone, from ``starts_at`` until before ``expires_at``, within
+    ``hours``, and for principals whose attributes meet every condition of ``when``.
+    """
 
     id: Name
+    tenant: Tenant = "default"
     to: Literal["*"] | _To
     resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
     verbs: list[Literal["select", "read", "write"]] = ["select"]
@@ -161,14 +177,26 @@ class GrantSettings(_Strict):
     rows: dict[str, dict[Operator, Operand | list[Operand]]] = {}
     limits: GrantLimits = GrantLimits()
     approval: Literal["none", "required"] = "none"
+    starts_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    hours: Hours | None = None
+    when: dict[str, dict[Operator, Operand | list[Operand]]] = Field(
+        default={}, description="conditions on the principal's attributes, as in `rows`"
+    )
 
 
 class DenySettings(_Strict):
-    """What nobody named in ``to`` may see, whatever the grants say."""
+    """What nobody named in ``to`` may see, whatever the grants say.
 
+    Without ``tenant`` it holds in every one; without ``expires_at``, for good.
+    """
+
+    id: Name | None = None
+    tenant: Tenant | None = None
     to: Literal["*"] | _To
     resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
     columns: list[str] | None = Field(default=None, description="absent: the whole resource")
+    expires_at: AwareDatetime | None = None
 
 
 class LimitSettings(_Strict):
@@ -209,7 +237,14 @@ class Settings(_Strict):
     server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     state: str = Field(default=".saaf", description="folder for keys, databases and secrets")
+    tenants: list[Tenant] = Field(
+        default=["default"], description="all that there are; others are refused"
+    )
+    oauth: OAuthSettings = OAuthSettings()
+    sign_in: SignInSettings = SignInSettings()
+    issuers: list[IssuerSettings] = []
     clients: list[ClientSettings] = []
+    groups: list[GroupSettings] = []
     models: dict[Name, ModelSettings] = {}
     embeddings: EmbeddingSettings = EmbeddingSettings()
     warehouses: dict[Name, WarehouseSettings] = {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -110,7 +111,7 @@ def new_key() -> ECKey:
 
 def _application(state: Host) -> FastAPI:
     app = FastAPI()
-    app.state.saaf = state
+    app.state.saaf = SimpleNamespace(identity=state)
     app.include_router(oauth_router())
     add_problem_handlers(app)
     policy = Policy([], [], {})

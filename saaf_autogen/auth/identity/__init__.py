@@ -1,0 +1,1 @@
+"""People: users, groups, passwords, passkeys, sessions in a browser, the first admin."""
