@@ -70,8 +70,9 @@ $(VENV)/.ready: $(VENV)/.uv requirements.lock requirements-sample.lock pyproject
 	@$(UV) pip install -q --python $(BIN)/python --build-constraints requirements-build.lock --no-deps -e .
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock $(VENV)/fakesnow/.ready
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock $(VENV)/fakesnow/.ready tests/peers/package-lock.json
 	@$(UV) pip install -q --python $(BIN)/python $(LOCKED) -r requirements-dev.lock
+	@cd tests/peers && PATH="$(abspath $(BIN)):$$PATH" npm ci --silent --ignore-scripts
 	@touch $@
 
 # Snowflake's emulator pins what SAAF does not use, so it has an environment of its own.
