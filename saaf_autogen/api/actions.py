@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse
+from starlette.routing import Route
 
 from saaf_autogen.actions.definition import ActionDefinition
 from saaf_autogen.actions.invoke import Call, Invoker
 from saaf_autogen.actions.spec import ActionSpec
+from saaf_autogen.api.body import json_body
+from saaf_autogen.api.query import refuse_query
 from saaf_autogen.api.schemas import hoist
-from saaf_autogen.api.security import Caller, security_of
+from saaf_autogen.api.security import Caller, current_principal, security_of
 from saaf_autogen.errors import InvalidRequest
 
-__all__ = ["IdempotencyKey", "action_router", "check_key"]
+__all__ = ["IdempotencyKey", "action_operations", "action_route", "action_router", "check_key"]
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(description="Repeat a request with the same key and it happens once."),
-]
+KEY_DESCRIPTION = "Repeat a request with the same key and it happens once."
+IdempotencyKey = Annotated[str | None, Header(description=KEY_DESCRIPTION)]
 _MAX_KEY = 255
+_PREFIX = "/v1/actions"
 
 
-def action_router(
-    invoker: Invoker, definitions: list[ActionDefinition], components: dict[str, Any]
-) -> APIRouter:
-    """Routes for every action; the schemas they share are added to ``components``."""
-    router = APIRouter(prefix="/v1/actions", tags=["actions"])
+def action_router(invoker: Invoker) -> APIRouter:
+    """The list of actions."""
+    router = APIRouter(prefix=_PREFIX, tags=["actions"])
 
     @router.get(
         "",
@@ -39,26 +39,39 @@ def action_router(
         """Name, description, scopes, effect and schemas of each action that you may call."""
         return {"data": [_describe(spec) for spec in invoker.visible_to(caller)]}
 
-    for definition in definitions:
-        router.add_api_route(
-            f"/{definition.spec.name}",
-            _endpoint(invoker, definition.spec.name),
-            methods=["POST"],
-            operation_id=definition.spec.tool_name,
-            summary=definition.spec.description.splitlines()[0],
-            description=definition.spec.description,
-            openapi_extra=_openapi(definition, components),
-            response_class=JSONResponse,
+    return router
+
+
+def action_route(invoker: Invoker) -> Route:
+    """One route for all actions, without FastAPI's parsing of parameters: invoke does its own.
+
+    An unknown action is refused, and audited, by invoke, too.
+    """
+
+    async def call_action(request: Request) -> JSONResponse:
+        caller = await current_principal(request)
+        refuse_query(request)
+        key = check_key(request.headers.get("idempotency-key"))
+        arguments = json_body(request)
+        if not isinstance(arguments, dict):
+            raise InvalidRequest("The body must be a JSON object: the action's arguments.")
+        name: str = request.path_params["name"]
+        outcome = await invoker.invoke(Call(name, arguments, caller, "rest", idempotency_key=key))
+        return JSONResponse(
+            {"call_id": outcome.call_id, "value": outcome.value, "cut": outcome.cut}
         )
 
-    # Last, so that the operations above win: an unknown action is refused, and audited, by invoke.
-    @router.post("/{name}", include_in_schema=False)
-    async def call_unknown(
-        name: str, request: Request, caller: Caller, idempotency_key: IdempotencyKey = None
-    ) -> JSONResponse:
-        return await _call(invoker, name, request, caller, idempotency_key)
+    return Route(_PREFIX + "/{name}", call_action, methods=["POST"], name="call_action")
 
-    return router
+
+def action_operations(
+    definitions: Iterable[ActionDefinition], components: dict[str, Any]
+) -> dict[str, Any]:
+    """OpenAPI's path items of the actions; the schemas they share are added to ``components``."""
+    return {
+        f"{_PREFIX}/{each.spec.name}": {"post": _operation(each, components)}
+        for each in definitions
+    }
 
 
 def check_key(key: str | None) -> str | None:
@@ -66,27 +79,6 @@ def check_key(key: str | None) -> str | None:
     if key is not None and not 0 < len(key) <= _MAX_KEY:
         raise InvalidRequest(f"An Idempotency-Key has 1 to {_MAX_KEY} characters.")
     return key
-
-
-def _endpoint(invoker: Invoker, name: str) -> Callable[..., Awaitable[JSONResponse]]:
-    async def call_action(
-        request: Request, caller: Caller, idempotency_key: IdempotencyKey = None
-    ) -> JSONResponse:
-        return await _call(invoker, name, request, caller, idempotency_key)
-
-    return call_action
-
-
-async def _call(
-    invoker: Invoker, name: str, request: Request, caller: Any, key: str | None
-) -> JSONResponse:
-    arguments = await request.json() if await request.body() else {}
-    if not isinstance(arguments, dict):
-        raise InvalidRequest("The body must be a JSON object: the action's arguments.")
-    outcome = await invoker.invoke(
-        Call(name, arguments, caller, "rest", idempotency_key=check_key(key))
-    )
-    return JSONResponse({"call_id": outcome.call_id, "value": outcome.value, "cut": outcome.cut})
 
 
 def _describe(spec: ActionSpec) -> dict[str, Any]:
@@ -100,7 +92,7 @@ def _describe(spec: ActionSpec) -> dict[str, Any]:
     }
 
 
-def _openapi(definition: ActionDefinition, components: dict[str, Any]) -> dict[str, Any]:
+def _operation(definition: ActionDefinition, components: dict[str, Any]) -> dict[str, Any]:
     spec = definition.spec
     arguments = hoist(spec.parameters, f"{spec.tool_name}.arguments", components)
     value = hoist(spec.returns, f"{spec.tool_name}.value", components)
@@ -117,6 +109,19 @@ def _openapi(definition: ActionDefinition, components: dict[str, Any]) -> dict[s
         },
     }
     return {
+        "tags": ["actions"],
+        "summary": spec.description.splitlines()[0],
+        "description": spec.description,
+        "operationId": spec.tool_name,
+        "parameters": [
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "description": KEY_DESCRIPTION,
+                "schema": {"type": "string", "minLength": 1, "maxLength": _MAX_KEY},
+            }
+        ],
         "requestBody": {
             "required": bool(arguments.get("required")),
             "content": {"application/json": {"schema": arguments}},

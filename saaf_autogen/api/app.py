@@ -12,7 +12,7 @@ from fastapi_offline import FastAPIOffline
 
 from saaf_autogen import __version__
 from saaf_autogen.api import agents, health, runs, semantic
-from saaf_autogen.api.actions import action_router
+from saaf_autogen.api.actions import action_operations, action_route, action_router
 from saaf_autogen.api.body import BodyGuard
 from saaf_autogen.api.headers import SecurityHeaders
 from saaf_autogen.api.oauth import oauth_router
@@ -55,8 +55,9 @@ def create_app(project: Project) -> FastAPI:
     components: dict[str, Any] = {}
     app.include_router(oauth_router())
     app.include_router(health.router)
-    actions = action_router(project.invoker, list(project.deployment.registry), components)
-    for router in (agents.router, actions, semantic.router, runs.router):
+    # The first, as it is the one that is called most.
+    app.router.routes.insert(0, action_route(project.invoker))
+    for router in (agents.router, action_router(project.invoker), semantic.router, runs.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
     add_problem_handlers(app)
     # The last one added is the outermost: what the guard refuses carries the headers too.
@@ -75,6 +76,7 @@ def _openapi(app: FastAPI, project: Project, schemas: dict[str, Any]) -> dict[st
             routes=app.routes,
             servers=[{"url": project.server.public_url}],
         )
+        document["paths"] |= action_operations(project.deployment.registry, schemas)
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM_SCHEMA})
         scheme = oauth2_scheme(project.deployment.scopes, issuer_url=project.server.public_url)

@@ -7,13 +7,15 @@ import json
 from typing import Any
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from saaf_autogen.api.problems import problem_response
 from saaf_autogen.errors import InvalidRequest, PayloadTooLarge, SaafError
 
-__all__ = ["BodyGuard"]
+__all__ = ["BodyGuard", "json_body"]
 
+_PARSED = "saaf.body"
 _MAX_DEPTH = 64
 _WITHIN_S = 30.0
 
@@ -45,7 +47,7 @@ class BodyGuard:
             if body is None:
                 return
             if body:
-                _check_body(scope, body)
+                scope[_PARSED] = _check_body(scope, body)
         except TimeoutError:
             slow = InvalidRequest(f"The body was not here within {self._within_s:g} s.")
             await problem_response(slow, instance=scope["path"])(scope, receive, send)
@@ -92,16 +94,22 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-def _check_body(scope: Scope, body: bytes) -> None:
+def json_body(request: Request) -> Any:
+    """The request's JSON as the guard has parsed it already; an empty object without a body."""
+    return request.scope.get(_PARSED, {})
+
+
+def _check_body(scope: Scope, body: bytes) -> Any:
     kind = Headers(scope=scope).get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json" or kind.endswith("+json"):
-        _check_json(body)
-    elif scope["path"].startswith("/v1/"):
+        return _check_json(body)
+    if scope["path"].startswith("/v1/"):
         # The issuer takes forms; everything else of this host speaks JSON.
         raise InvalidRequest(
             f"The body is {kind or 'of no stated type'}, and this host takes JSON.",
             remedy="Send the header Content-Type: application/json.",
         )
+    return {}
 
 
 def _check_target(scope: Scope) -> None:
@@ -109,7 +117,7 @@ def _check_target(scope: Scope) -> None:
         raise InvalidRequest("The address holds a NUL character.")
 
 
-def _check_json(body: bytes) -> None:
+def _check_json(body: bytes) -> Any:
     try:
         value = json.loads(
             body.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_unique
@@ -118,6 +126,7 @@ def _check_json(body: bytes) -> None:
         reason = str(error) if isinstance(error, InvalidJson) else "it is not JSON in UTF-8"
         raise InvalidRequest(f"The body cannot be read: {reason}.") from None
     _check_value(value, 0)
+    return value
 
 
 class InvalidJson(ValueError):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["SecurityHeaders"]
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
 # Answers are data. The documentation page is a page, with an inline script and style of its own.
-_DATA = "default-src 'none'; frame-ancestors 'none'"
+_DATA = (*_ALWAYS, (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"))
+_KEPT_BY_NOBODY = (*_DATA, (b"cache-control", b"no-store"))
 _PAGE = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    *_ALWAYS,
+    (
+        b"content-security-policy",
+        b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+        b"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    ),
 )
 
 
@@ -33,15 +37,16 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
 
+        path = scope["path"]
+        wanted = _PAGE if path == "/docs" or path.startswith("/docs/") else _DATA
+        if path.startswith("/v1/"):
+            wanted = _KEPT_BY_NOBODY
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-                page = scope["path"].split("/", 2)[1:2] == ["docs"]
-                headers.setdefault("Content-Security-Policy", _PAGE if page else _DATA)
-                if scope["path"].startswith("/v1/"):
-                    headers.setdefault("Cache-Control", "no-store")
+                headers = list(message.get("headers", ()))
+                present = {name for name, _ in headers}
+                message["headers"] = headers + [each for each in wanted if each[0] not in present]
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from saaf_autogen.errors import InvalidArguments
 
-__all__ = ["only_known_query"]
+__all__ = ["only_known_query", "refuse_query"]
 
 
 async def only_known_query(request: Request) -> None:
     """Refuse a misspelt parameter: ignored, it would silently answer another question."""
     route = request.scope.get("route")
-    known = _names(route.dependant) if isinstance(route, APIRoute) else set()
-    unknown = sorted(set(request.query_params) - known)
+    refuse_query(request, _names(route.dependant) if isinstance(route, APIRoute) else ())
+
+
+def refuse_query(request: Request, known: Collection[str] = ()) -> None:
+    """Refuse parameters of the address other than the known ones."""
+    if not request.scope.get("query_string"):
+        return
+    unknown = sorted(set(request.query_params).difference(known))
     if unknown:
         raise InvalidArguments(
             f"The address holds unknown parameters: {', '.join(unknown)}.",
