@@ -7,7 +7,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import Any
 import httpx
 import uvicorn
 import yaml
+from fastapi import FastAPI
 
 from saaf_autogen.api.app import create_app
+from saaf_autogen.clock import Clock
 from saaf_autogen.project.deployment import read_deployment
 from saaf_autogen.project.identity import Identity
 from saaf_autogen.project.project import Project
@@ -25,6 +27,8 @@ from saaf_autogen.settings import ServerSettings
 from saaf_autogen.testing import ManualClock
 
 __all__ = ["Site", "serving_site"]
+
+LIMITED = ("calls", "unauthenticated", "oauth", "tokens")
 
 
 @dataclass
@@ -34,13 +38,14 @@ class Site:
     Attributes:
         url: where it listens; also its issuer.
         http: a client of it that follows no redirects.
+        clock: a ``ManualClock`` unless another was given.
         project: its parts, for what no endpoint does. They live in the host's thread and loop:
             call async methods with ``on_loop``.
     """
 
     url: str
     project: Project
-    clock: ManualClock
+    clock: Any
     http: httpx.Client
     loop: asyncio.AbstractEventLoop
     folder: Path
@@ -73,11 +78,17 @@ class Site:
 
 @contextmanager
 def serving_site(
-    folder: Path, settings: dict[str, Any], *, clock: ManualClock | None = None
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    clock: Clock | None = None,
+    name: str = "127.0.0.1",
+    extend: Callable[[FastAPI], None] = lambda app: None,
 ) -> Iterator[Site]:
     """A host on a fresh deployment with these settings; it ends with the block.
 
-    Files such as agents, tools or semantic ones are to be in ``folder`` already.
+    Files such as agents, tools or semantic ones are to be in ``folder`` already. Others know it
+    by ``name``, which is to lead to 127.0.0.1. ``extend`` may add routes of the test's own.
     """
     folder.mkdir(parents=True, exist_ok=True)
     # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer.
@@ -86,11 +97,16 @@ def serving_site(
         listener.listen()
         port = listener.getsockname()[1]
         body = {"version": 1, "name": "site", "egress": {"allow": ["127.0.0.1", "localhost"]}}
+        # The clock stands still and no minute passes: limits are for those who test them.
+        body["limits"] = {f"{name}_per_minute": 1_000_000 for name in LIMITED}
         (folder / "saaf.yaml").write_text(yaml.safe_dump({**body, **settings}))
         clock = clock or ManualClock()
-        server = ServerSettings(host="127.0.0.1", port=port)
+        url = f"http://{name}:{port}"
+        server = ServerSettings(host="127.0.0.1", port=port, url=url)
         project = Project(read_deployment(folder), server=server, clock=clock)
-        config = uvicorn.Config(create_app(project), log_level="warning", lifespan="on")
+        app = create_app(project)
+        extend(app)
+        config = uvicorn.Config(app, log_level="warning", lifespan="on", proxy_headers=False)
         running = uvicorn.Server(config)
         loop = asyncio.new_event_loop()
         thread = threading.Thread(
@@ -102,7 +118,6 @@ def serving_site(
             assert thread.is_alive(), "the host did not start"
             assert time.monotonic() < deadline, "the host did not start in time"
             time.sleep(0.01)
-        url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=30) as http:
             try:
                 yield Site(url, project, clock, http, loop, folder)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "saaf_autogen"
 LAYERS = [
     {"errors", "clock", "crypto"},
     {"settings", "db"},
-    {"egress", "audit"},
+    {"egress", "audit", "limits"},
     {"auth"},
     {"embeddings"},
     {"semantic"},

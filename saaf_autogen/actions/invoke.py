@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Formatter
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,27 +15,35 @@ from sqlalchemy.exc import SQLAlchemyError
 from saaf_autogen.actions.context import ActionContext, ContextFactory
 from saaf_autogen.actions.definition import ActionDefinition
 from saaf_autogen.actions.effects import EffectKey, EffectStore
-from saaf_autogen.actions.limits import CallLimiter
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
-from saaf_autogen.audit import AuditLog, AuditOutcome, AuditRecord
+from saaf_autogen.audit import (
+    AuditLog,
+    AuditOutcome,
+    AuditRecord,
+    Decision,
+    Door,
+    new_call_id,
+)
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import (
     ApprovalRequired,
+    AuditUnavailable,
     ResourceDenied,
     SaafError,
     TimedOut,
     Unavailable,
     Upstream,
 )
+from saaf_autogen.limits import RateLimiter
 from saaf_autogen.results import cap
 from saaf_autogen.settings import LimitSettings
 
 __all__ = ["Call", "Door", "Invoker"]
 
-Door = Literal["rest", "python", "tool"]
+_COVERED = "scopes and grants cover the call"
 _log = logging.getLogger(__name__)
 
 
@@ -50,6 +57,7 @@ class Call:
     door: Door
     run_id: str | None = None
     idempotency_key: str | None = None
+    address: str | None = None
 
 
 @dataclass
@@ -80,6 +88,7 @@ class Invoker:
         audit: AuditLog,
         effects: EffectStore,
         limits: LimitSettings,
+        calls: RateLimiter,
         clock: Clock,
     ) -> None:
         self._registry = registry
@@ -88,7 +97,7 @@ class Invoker:
         self._audit = audit
         self._effects = effects
         self._limits = limits
-        self._limiter = CallLimiter(limits.calls_per_minute)
+        self._calls = calls
         self._clock = clock
 
     def visible_to(self, principal: Principal) -> list[ActionSpec]:
@@ -104,7 +113,7 @@ class Invoker:
                 A fault of the host while it decides, such as a store that is away, is recorded
                 and raised as it is.
         """
-        attempt = _Attempt(call, f"call_{secrets.token_hex(12)}", self._clock.monotonic())
+        attempt = _Attempt(call, new_call_id(), self._clock.monotonic())
         self._audit.require_room()
         try:
             action = self._registry.get(call.name)
@@ -119,10 +128,8 @@ class Invoker:
             self._audit.note(self._record(attempt, "denied", reason))
             raise
         if earlier is not None:
-            self._audit.note(
-                self._record(attempt, "allowed", "the key's earlier outcome was returned"),
-                self._outcome(attempt, "replayed"),
-            )
+            reason = "the key's earlier outcome was returned"
+            self._audit.note(self._record(attempt, "allowed", reason, outcome="replayed"))
             return earlier
         if action.spec.effect == "read":
             return await self._read(action, context, attempt)
@@ -132,13 +139,13 @@ class Invoker:
         self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
     ) -> ActionOutcome | None:
         call = attempt.call
+        if call.door != "rest":
+            # The API has counted its call already, with those that never came here.
+            self._calls.take(call.principal.key, call.principal.client_id or "")
         self._policy.require_scopes(call.principal, action.spec.scopes, action=call.name)
         attempt.arguments = action.validate(call.arguments)
         attempt.resources = await self._resources(action, context, attempt.arguments)
-        earlier = await self._look_up(action, attempt)
-        if earlier is None:
-            await self._limiter.take(call.principal)
-        return earlier
+        return await self._look_up(action, attempt)
 
     async def _resources(
         self, action: ActionDefinition, context: ActionContext, arguments: Mapping[str, Any]
@@ -184,10 +191,8 @@ class Invoker:
             outcome = error.code
             raise
         finally:
-            self._audit.note(
-                self._record(attempt, "allowed", "scopes and grants cover the call"),
-                self._outcome(attempt, outcome),
-            )
+            # The decision and what became of it, in one entry: both are known by now.
+            self._audit.note(self._record(attempt, "allowed", _COVERED, outcome=outcome))
 
     async def _write(
         self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
@@ -201,11 +206,12 @@ class Invoker:
             self._audit.note(self._record(attempt, "denied", refusal.detail))
             raise
         try:
-            await self._audit.write(
-                self._record(attempt, "allowed", "scopes and grants cover the call")
-            )
-        except BaseException:
+            await self._audit.write(self._record(attempt, "allowed", _COVERED))
+        except BaseException as error:
             await self._effects.release(key, attempt.call_id)
+            if isinstance(error, AuditUnavailable):
+                # Nobody knows whether the intent was stored; that nothing was done is told later.
+                self._audit.note(self._outcome(attempt, error.code))
             raise
         try:
             result = await self._execute(action, context, attempt)
@@ -258,23 +264,22 @@ class Invoker:
         return ActionOutcome(shaped, cut, attempt.call_id)
 
     def _record(
-        self, attempt: _Attempt, decision: Literal["allowed", "denied"], reason: str
+        self, attempt: _Attempt, decision: Decision, reason: str, *, outcome: str | None = None
     ) -> AuditRecord:
-        principal = attempt.call.principal
-        return AuditRecord(
+        ended = decision == "denied" or outcome is not None
+        return AuditRecord.by(
+            attempt.call.principal,
             call_id=attempt.call_id,
             at=self._clock.now(),
-            tenant=principal.tenant,
-            issuer=principal.issuer,
-            subject=principal.subject,
-            actors=tuple(actor.subject for actor in principal.actors),
-            client_id=principal.client_id,
             door=attempt.call.door,
-            action=attempt.call.name[:200],
+            action=attempt.call.name,
             resources=attempt.resources,
             decision=decision,
             reason=reason,
             run_id=attempt.call.run_id,
+            outcome=outcome,
+            duration_ms=(self._clock.monotonic() - attempt.started) * 1000 if ended else None,
+            address=attempt.call.address,
         )
 
     def _outcome(self, attempt: _Attempt, outcome: str) -> AuditOutcome:

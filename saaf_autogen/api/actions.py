@@ -12,6 +12,7 @@ from starlette.routing import Route
 from saaf_autogen.actions.definition import ActionDefinition
 from saaf_autogen.actions.invoke import Call, Invoker
 from saaf_autogen.actions.spec import ActionSpec
+from saaf_autogen.api.addresses import client_address
 from saaf_autogen.api.body import json_body
 from saaf_autogen.api.query import refuse_query
 from saaf_autogen.api.schemas import hoist
@@ -56,7 +57,16 @@ def action_route(invoker: Invoker) -> Route:
         if not isinstance(arguments, dict):
             raise InvalidRequest("The body must be a JSON object: the action's arguments.")
         name: str = request.path_params["name"]
-        outcome = await invoker.invoke(Call(name, arguments, caller, "rest", idempotency_key=key))
+        outcome = await invoker.invoke(
+            Call(
+                name,
+                arguments,
+                caller,
+                "rest",
+                idempotency_key=key,
+                address=client_address(request),
+            )
+        )
         return JSONResponse(
             {"call_id": outcome.call_id, "value": outcome.value, "cut": outcome.cut}
         )

@@ -13,11 +13,15 @@ from fastapi_offline import FastAPIOffline
 from saaf_autogen import __version__
 from saaf_autogen.api import agents, health, runs, semantic
 from saaf_autogen.api.actions import action_operations, action_route, action_router
+from saaf_autogen.api.addresses import ClientAddresses
+from saaf_autogen.api.admin import admin_router
 from saaf_autogen.api.body import BodyGuard
 from saaf_autogen.api.headers import SecurityHeaders
 from saaf_autogen.api.oauth import oauth_router
+from saaf_autogen.api.pages import pages_router
 from saaf_autogen.api.problems import PROBLEM_SCHEMA, add_problem_handlers
 from saaf_autogen.api.query import only_known_query
+from saaf_autogen.api.rate_guard import RateGuard
 from saaf_autogen.api.security import SCHEME_NAME, oauth2_scheme
 from saaf_autogen.project import Project
 
@@ -54,14 +58,18 @@ def create_app(project: Project) -> FastAPI:
     app.state.saaf = project
     components: dict[str, Any] = {}
     app.include_router(oauth_router())
+    app.include_router(pages_router(project))
     app.include_router(health.router)
     # The first, as it is the one that is called most.
     app.router.routes.insert(0, action_route(project.invoker))
     for router in (agents.router, action_router(project.invoker), semantic.router, runs.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
+    app.include_router(admin_router(), dependencies=[Depends(only_known_query)])
     add_problem_handlers(app)
     # The last one added is the outermost: what the guard refuses carries the headers too.
     app.add_middleware(BodyGuard, limit=project.settings.limits.body_bytes)
+    addresses = ClientAddresses(project.server.trusted_proxies)
+    app.add_middleware(RateGuard, limits=project.limits, addresses=addresses)
     app.add_middleware(SecurityHeaders)
     app.openapi = lambda: _openapi(app, project, components)  # type: ignore[method-assign]  # FastAPI's own hook
     return app

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
-from saaf_autogen.api.security import challenge
+from saaf_autogen.api.security import challenge, scheme_of
 from saaf_autogen.db import is_away
 from saaf_autogen.errors import (
     InsufficientScope,
@@ -52,6 +52,7 @@ def problem_response(error: SaafError, *, instance: str = "") -> JSONResponse:
         headers["WWW-Authenticate"] = str(authenticate)
     if "retry_after" in document:
         headers["Retry-After"] = str(document["retry_after"])
+    headers.update(document.pop("ratelimit", {}))
     if instance:
         document["instance"] = instance
     return JSONResponse(document, error.status, headers, media_type=MEDIA_TYPE)
@@ -71,7 +72,7 @@ async def _saaf(request: Request, error: Exception) -> JSONResponse:
         raise error
     if isinstance(error, InsufficientScope):
         issuer_url = request.app.state.saaf.identity.issuer.url
-        error.extra["www_authenticate"] = challenge(error, issuer_url)
+        error.extra["www_authenticate"] = challenge(error, issuer_url, scheme=scheme_of(request))
     if error.status >= 500:
         _log.error("%s %s: %s", request.method, request.url.path, error)
     return problem_response(error, instance=request.url.path)

@@ -9,10 +9,11 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from saaf_autogen.api.actions import IdempotencyKey, check_key
+from saaf_autogen.api.addresses import client_address
 from saaf_autogen.api.security import Caller, security_of
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import InvalidRequest
-from saaf_autogen.runs import Run, RunEvent, RunPage, RunRequest, RunService, RunStatus
+from saaf_autogen.runs import Asking, Run, RunEvent, RunPage, RunRequest, RunService, RunStatus
 
 __all__ = ["router"]
 
@@ -52,6 +53,7 @@ def _after(
 @router.post("", status_code=202, summary="Start a run of an agent", openapi_extra=RUN)
 async def create_run(
     body: RunRequest,
+    request: Request,
     response: Response,
     service: Service,
     caller: Caller,
@@ -62,7 +64,8 @@ async def create_run(
     With ``webhook``, its end is called back, signed with the calling client's own secret
     (Standard Webhooks).
     """
-    run = await service.create(caller, body, idempotency_key=check_key(idempotency_key))
+    by = Asking("rest", client_address(request))
+    run = await service.create(caller, body, idempotency_key=check_key(idempotency_key), by=by)
     response.headers["Location"] = f"/v1/runs/{run.id}"
     return run
 
@@ -121,6 +124,6 @@ async def stream_run(
 
 
 @router.post("/{run_id}/cancel", status_code=202, summary="Cancel a run", openapi_extra=CANCEL)
-async def cancel_run(run_id: str, service: Service, caller: Caller) -> Run:
+async def cancel_run(run_id: str, request: Request, service: Service, caller: Caller) -> Run:
     """Ask for its end, which follows within a second. 409 when it has already ended."""
-    return await service.cancel(caller, run_id)
+    return await service.cancel(caller, run_id, by=Asking("rest", client_address(request)))

@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 
 from saaf_autogen.actions.invoke import Call
 from saaf_autogen.actions.spec import ActionOutcome
+from saaf_autogen.api.addresses import client_address
 from saaf_autogen.api.security import Caller, security_of
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.project import Project
@@ -99,7 +100,8 @@ async def _call(
 ) -> ActionOutcome:
     project: Project = request.app.state.saaf
     given = {name: value for name, value in arguments.items() if value is not None}
-    return await project.invoker.invoke(Call(action, given, caller, "rest"))
+    address = client_address(request)
+    return await project.invoker.invoke(Call(action, given, caller, "rest", address=address))
 
 
 def _tagged(request: Request, content: dict[str, Any]) -> Response:

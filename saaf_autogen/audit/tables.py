@@ -1,46 +1,53 @@
-"""The audit log's tables. Rows are only ever added."""
+"""The audit log's tables. Entries are only ever added; triggers of the migration see to it."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Float, Integer, String, Text
+from sqlalchemy import BigInteger, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from saaf_autogen.db import Base, UtcTime, tenant_column
 
-__all__ = ["AuditOutcomeRow", "AuditRecordRow"]
+__all__ = ["AuditEntryRow", "AuditHeadRow"]
 
 
-class AuditRecordRow(Base):
-    """A decision."""
+class AuditEntryRow(Base):
+    """An entry. ``body`` is the text that was hashed; every other column repeats a part of it.
 
-    __tablename__ = "audit_records"
+    ``hash`` is null for entries of an earlier format, from before there was a chain.
+    """
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    tenant: Mapped[str] = tenant_column()
-    call_id: Mapped[str] = mapped_column(String(64), unique=True)
-    at: Mapped[datetime] = mapped_column(UtcTime, index=True)
-    issuer: Mapped[str] = mapped_column(Text)
-    subject: Mapped[str] = mapped_column(Text)
-    actors: Mapped[list[str]] = mapped_column(JSON)
-    client_id: Mapped[str | None] = mapped_column(Text)
-    door: Mapped[str] = mapped_column(String(16))
-    action: Mapped[str] = mapped_column(String(200))
-    resources: Mapped[list[str]] = mapped_column(JSON)
-    decision: Mapped[str] = mapped_column(String(16))
-    reason: Mapped[str] = mapped_column(Text)
-    run_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        UniqueConstraint("tenant", "call_id", "kind"),
+        Index("ix_audit_entries_tenant_at", "tenant", "at"),
+        Index("ix_audit_entries_tenant_subject_seq", "tenant", "subject", "seq"),
+        Index("ix_audit_entries_tenant_run_id", "tenant", "run_id"),
+    )
 
-
-class AuditOutcomeRow(Base):
-    """What became of an allowed call."""
-
-    __tablename__ = "audit_outcomes"
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    tenant: Mapped[str] = tenant_column()
-    call_id: Mapped[str] = mapped_column(String(64), unique=True)
+    tenant: Mapped[str] = tenant_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime] = mapped_column(UtcTime)
-    outcome: Mapped[str] = mapped_column(String(64))
-    duration_ms: Mapped[float] = mapped_column(Float)
+    call_id: Mapped[str] = mapped_column(String(64))
+    issuer: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text)
+    client_id: Mapped[str | None] = mapped_column(Text)
+    action: Mapped[str | None] = mapped_column(String(200))
+    decision: Mapped[str | None] = mapped_column(String(16))
+    run_id: Mapped[str | None] = mapped_column(String(64))
+    resources: Mapped[str] = mapped_column(Text)
+    """One a line, with a line feed before the first and after the last."""
+    body: Mapped[str] = mapped_column(Text)
+    hash: Mapped[str | None] = mapped_column(String(64))
+
+
+class AuditHeadRow(Base):
+    """The last entry of a tenant's chain; who adds entries locks this row first."""
+
+    __tablename__ = "audit_heads"
+
+    tenant: Mapped[str] = tenant_column(primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(64))

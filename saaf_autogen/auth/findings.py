@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from saaf_autogen.auth.access import TableFacts
-from saaf_autogen.auth.grants import Fault, Reference, audience_of, compile_grant, row_faults
+from saaf_autogen.auth.conditions import Fault, Reference
+from saaf_autogen.auth.grants import audience_of, compile_grant, grant_faults
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.errors import Finding
 from saaf_autogen.settings import (
@@ -18,9 +20,31 @@ from saaf_autogen.settings import (
     Settings,
 )
 
-__all__ = ["validate_grants"]
+__all__ = ["Known", "rule_faults", "validate_grants"]
 
 _TABLE = re.compile(r"wh://(?P<warehouse>[^/\s]+)/(?P<table>[^/\s]+)")
+Rule = GrantSettings | DenySettings
+
+
+@dataclass(frozen=True)
+class Known:
+    """What rules may name. None: it is not known what there is, so nothing of it is checked.
+
+    Attributes:
+        tenants: all that there are.
+        warehouses: by name.
+        clients: by id.
+        agents: by id.
+        groups: of any tenant.
+        tables: described ones, by resource.
+    """
+
+    tenants: Collection[str]
+    warehouses: Collection[str]
+    clients: Collection[str]
+    agents: Collection[str] | None = None
+    groups: Collection[str] | None = None
+    tables: Mapping[str, TableFacts] | None = None
 
 
 def validate_grants(
@@ -46,25 +70,46 @@ def validate_grants(
     if settings.local:
         local = settings.local.principal
         found += [(("local", "principal"), fault) for fault in _scope_faults(local, scopes)]
-    rules: list[tuple[str, Sequence[GrantSettings | DenySettings]]] = [
+    clients = {client.id for client in settings.clients}
+    known = Known(settings.tenants, settings.warehouses, clients, agents, None, tables)
+    rules: list[tuple[str, Sequence[Rule]]] = [
         ("grants", settings.grants),
         ("deny", settings.deny),
     ]
     for key, items in rules:
         for index, rule in enumerate(items):
-            faults = [
-                *_audience_faults(rule, settings, agents),
-                *_resource_faults(rule, settings, tables),
-            ]
-            if isinstance(rule, GrantSettings):
-                faults += _grant_faults(rule, settings)
-            if tables is not None:
-                faults += _column_faults(rule, tables)
+            faults = list(rule_faults(rule, known))
+            if isinstance(rule, GrantSettings) and not any(grant_faults(rule)):
+                faults += _attribute_faults(rule, settings.clients)
             found += [((key, index), fault) for fault in faults]
+    found += _repeated_denials(settings)
     return [
         document.finding((*place, *fault.place), fault.message, fault.remedy)
         for place, fault in found
     ]
+
+
+def rule_faults(rule: Rule, known: Known) -> Iterator[Fault]:
+    """What makes a grant or a deny rule unusable, or makes it do nothing."""
+    if rule.tenant is not None and rule.tenant not in known.tenants:
+        remedy = f"known: {', '.join(known.tenants)}; see `tenants`"
+        yield Fault(("tenant",), f"there is no tenant {rule.tenant}", remedy)
+    yield from _audience_faults(rule, known)
+    yield from _resource_faults(rule, known)
+    if isinstance(rule, GrantSettings):
+        yield from grant_faults(rule)
+        yield from _masked_but_hidden(rule)
+    if known.tables is not None:
+        yield from _column_faults(rule, known.tables)
+
+
+def _repeated_denials(settings: Settings) -> Iterator[tuple[tuple[str | int, ...], Fault]]:
+    taken = {grant.id for grant in settings.grants}
+    for index, rule in enumerate(settings.deny):
+        if rule.id is not None and rule.id in taken:
+            message = f"another rule has the id {rule.id}"
+            yield ("deny", index), Fault(("id",), message, "rename one")
+        taken |= {rule.id} if rule.id else set()
 
 
 def _scope_faults(
@@ -72,16 +117,14 @@ def _scope_faults(
 ) -> Iterator[Fault]:
     for index, name in enumerate(holder.scopes):
         if name not in scopes:
-            yield Fault(("scopes", index), f"there is no scope {name}", _known(scopes))
+            yield Fault(("scopes", index), f"there is no scope {name}", _listed(scopes))
 
 
-def _known(scopes: ScopeRegistry) -> str:
+def _listed(scopes: ScopeRegistry) -> str:
     return "known: " + ", ".join(scope.name for scope in scopes)
 
 
-def _audience_faults(
-    rule: GrantSettings | DenySettings, settings: Settings, agents: Collection[str] | None
-) -> Iterator[Fault]:
+def _audience_faults(rule: Rule, known: Known) -> Iterator[Fault]:
     audience = audience_of(rule)
     if not (
         audience.everyone
@@ -91,19 +134,19 @@ def _audience_faults(
         or audience.agents
     ):
         yield Fault(("to",), "`to` names nobody", 'name groups, users, clients, agents, or "*"')
-    known = {client.id for client in settings.clients} | {"*"}
-    for name in sorted(audience.clients - known):
+    # ISSUER|ID is a client of another issuer, of which nothing is known here.
+    here = {name for name in audience.clients if "|" not in name}
+    for name in sorted(here - {*known.clients, "*"}):
         yield Fault(("to", "clients"), f"there is no client {name}", "declare it under `clients`")
-    if agents is not None:
-        for name in sorted(audience.agents - {*agents, "*"}):
+    if known.agents is not None:
+        for name in sorted(audience.agents - {*known.agents, "*"}):
             yield Fault(("to", "agents"), f"there is no agent {name}", "add it to agents/")
+    if known.groups is not None:
+        for name in sorted(audience.groups - {*known.groups, "*"}):
+            yield Fault(("to", "groups"), f"there is no group {name}", "make it, or mend its name")
 
 
-def _resource_faults(
-    rule: GrantSettings | DenySettings,
-    settings: Settings,
-    tables: Mapping[str, TableFacts] | None,
-) -> Iterator[Fault]:
+def _resource_faults(rule: Rule, known: Known) -> Iterator[Fault]:
     resource = rule.resource
     if not resource.startswith("wh://"):
         return
@@ -118,51 +161,59 @@ def _resource_faults(
         )
         return
     warehouse = match["warehouse"]
-    if "*" not in warehouse and warehouse not in settings.warehouses:
+    if "*" not in warehouse and warehouse not in known.warehouses:
         yield Fault(("resource",), f"there is no warehouse {warehouse}", "see `warehouses`")
-    elif tables is not None and "*" not in resource and resource not in tables:
+    elif known.tables is not None and "*" not in resource and resource not in known.tables:
         yield Fault(("resource",), f"{resource} is not described", "describe it in semantic/")
 
 
-def _grant_faults(grant: GrantSettings, settings: Settings) -> Iterator[Fault]:
-    unusable = list(row_faults(grant))
-    yield from unusable
-    if grant.columns.allow != "*":
-        if "*" in grant.columns.allow:
-            yield Fault(("columns", "allow"), '"*" in a list is no column', 'write allow: "*"')
-        allowed = {name.casefold() for name in grant.columns.allow}
-        for name in grant.columns.mask:
-            if name.casefold() not in allowed:
-                remedy = "allow it, or remove its mask"
-                yield Fault(("columns", "mask", name), f"{name} is masked but not shown", remedy)
-    if not unusable:
-        yield from _attribute_faults(grant, settings)
+def _masked_but_hidden(grant: GrantSettings) -> Iterator[Fault]:
+    if grant.columns.allow == "*":
+        return
+    if "*" in grant.columns.allow:
+        yield Fault(("columns", "allow"), '"*" in a list is no column', 'write allow: "*"')
+    allowed = {name.casefold() for name in grant.columns.allow}
+    for name in grant.columns.mask:
+        if name.casefold() not in allowed:
+            remedy = "allow it, or remove its mask"
+            yield Fault(("columns", "mask", name), f"{name} is masked but not shown", remedy)
 
 
-def _attribute_faults(grant: GrantSettings, settings: Settings) -> Iterator[Fault]:
+def _attribute_faults(grant: GrantSettings, clients: Sequence[ClientSettings]) -> Iterator[Fault]:
     """Declared clients whom the grant names and whose attributes make it give nothing."""
-    audience = audience_of(grant)
-    for client in settings.clients:
-        named = client.id in audience.clients or not audience.groups.isdisjoint(client.groups)
-        if not named:
+    audience, compiled = audience_of(grant), compile_grant(grant)
+    asked = [(("rows", test.column, test.operator), test) for test in compiled.tests]
+    conditions = [(("when", test.attribute, test.operator), test) for test in compiled.when]
+    for client in clients:
+        meant = client.id in audience.clients or not audience.groups.isdisjoint(client.groups)
+        if not meant or client.tenant != grant.tenant:
             continue
-        for test in compile_grant(grant).tests:
+        for place, test in (*asked, *conditions):
             for operand in test.operands:
-                if not isinstance(operand, Reference):
-                    continue
-                place = ("rows", test.column, test.operator)
-                value = client.attributes.get(operand.name)
-                if value is None:
-                    message = f"the client {client.id} has no attribute {operand.name}"
-                    yield Fault(place, message, "give it one; without it the grant shows no rows")
-                elif isinstance(value, list) and test.operator != "in":
-                    message = f"{operand.name} of the client {client.id} is a list"
-                    yield Fault(place, message, "use `in`; the grant shows no rows now")
+                if isinstance(operand, Reference):
+                    fault = _attribute_fault(client, operand.name, test.operator)
+                    if fault:
+                        yield Fault(place, *fault)
+        for place, condition in conditions:
+            fault = _attribute_fault(client, condition.attribute, condition.operator)
+            if fault:
+                yield Fault(place, *fault)
 
 
-def _column_faults(
-    rule: GrantSettings | DenySettings, tables: Mapping[str, TableFacts]
-) -> Iterator[Fault]:
+def _attribute_fault(client: ClientSettings, name: str, operator: str) -> tuple[str, str] | None:
+    value = client.attributes.get(name)
+    if value is None:
+        message = f"the client {client.id} has no attribute {name}"
+        return message, "give it one; without it the grant shows no rows"
+    if isinstance(value, list) and operator != "in":
+        return (
+            f"{name} of the client {client.id} is a list",
+            "use `in`; the grant shows no rows now",
+        )
+    return None
+
+
+def _column_faults(rule: Rule, tables: Mapping[str, TableFacts]) -> Iterator[Fault]:
     facts = tables.get(rule.resource)
     if facts is None:
         return

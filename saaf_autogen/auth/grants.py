@@ -1,88 +1,73 @@
-"""Grants as the policy uses them: compiled from ``saaf.yaml`` or from a token's details."""
+"""Grants as the policy uses them: compiled from ``saaf.yaml``, the store, or a token's details."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import UTC, datetime
 
-from saaf_autogen.auth.access import (
-    FALSE,
-    Comparison,
-    Mask,
-    Predicate,
-    QueryBounds,
-    Scalar,
-    all_of,
+from saaf_autogen.auth.access import FALSE, Mask, Predicate, QueryBounds, all_of
+from saaf_autogen.auth.conditions import (
+    AttributeTest,
+    AttributeValue,
+    Fault,
+    RowTest,
+    attribute_tests,
+    condition_faults,
+    row_tests,
 )
 from saaf_autogen.auth.principal import Principal
+from saaf_autogen.auth.windows import ALWAYS, WeeklyHours, Window, zone_of
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.settings import DenySettings, GrantSettings
 
 __all__ = [
     "Audience",
     "Denial",
-    "Fault",
     "Grant",
-    "Reference",
-    "RowTest",
+    "Names",
     "audience_of",
     "compile_denial",
     "compile_grant",
+    "grant_faults",
     "pattern",
-    "row_faults",
+    "window_of",
 ]
 
-Operator = Literal["eq", "ne", "in", "lt", "lte", "gt", "gte"]
-AttributeValue = str | int | bool | tuple[str, ...]
-_REFERENCE = re.compile(r"\$user\.([A-Za-z_][A-Za-z0-9_]*)")
-
 
 @dataclass(frozen=True)
-class Fault:
-    """What is wrong with a part of a grant, and where in it."""
+class Names:
+    """What one party to a call goes by in the ``to`` of rules."""
 
-    place: tuple[str | int, ...]
-    message: str
-    remedy: str
+    groups: frozenset[str] = frozenset()
+    users: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
+    agents: frozenset[str] = frozenset()
 
+    @classmethod
+    def of_subject(cls, principal: Principal, home: Container[str] | None) -> Names:
+        """Of the principal itself, whoever acts for it.
 
-@dataclass(frozen=True)
-class Reference:
-    """``$user.NAME``: the principal's attribute of that name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class RowTest:
-    """One condition of a row filter, before the principal is known."""
-
-    column: str
-    operator: Operator
-    operands: tuple[Scalar | Reference, ...]
-
-    def resolve(self, attributes: Mapping[str, AttributeValue]) -> Predicate | None:
-        """The condition for one principal, or None where it cannot be said.
-
-        It cannot be said where an attribute is missing, or is a list and the operator is not
-        ``in``; the grant then gives nothing, whatever the operator.
+        A user goes by ``ISSUER|sub`` and a client by ``ISSUER|ID``; by ``sub`` or ID alone only
+        where the issuer is one of ``home`` (None: any), so that no other issuer can give somebody
+        the name of someone here. A client is never meant by ``users``, nor a user by ``clients``.
         """
-        values: list[Scalar] = []
-        for operand in self.operands:
-            if not isinstance(operand, Reference):
-                values.append(operand)
-                continue
-            value = attributes.get(operand.name)
-            if value is None or (isinstance(value, tuple) and self.operator != "in"):
-                return None
-            values.extend(value if isinstance(value, tuple) else (value,))
-        if self.operator == "in":
-            kept = tuple(dict.fromkeys(values))
-            return Comparison(self.column, "in", kept) if kept else FALSE
-        return Comparison(self.column, self.operator, values[0])
+        if principal.kind == "user":
+            return cls(principal.groups, users=_known_as(principal.subject, principal, home))
+        prefix, _, client = principal.subject.partition(":")
+        known = _known_as(client, principal, home) if prefix == "client" else frozenset()
+        return cls(principal.groups, clients=known)
+
+    @classmethod
+    def of_actor(cls, subject: str, principal: Principal, home: Container[str] | None) -> Names:
+        """Of one who acts for the principal: ``agent:ID`` or ``client:ID``."""
+        kind, _, name = subject.partition(":")
+        if kind == "agent":
+            return cls(agents=frozenset({name}))
+        if kind == "client":
+            return cls(clients=_known_as(name, principal, home))
+        return cls()
 
 
 @dataclass(frozen=True)
@@ -95,28 +80,15 @@ class Audience:
     clients: frozenset[str] = frozenset()
     agents: frozenset[str] = frozenset()
 
-    def has_subject(self, principal: Principal) -> bool:
-        """Whether the principal itself is meant, whoever acts for it.
-
-        A user is meant by ``sub`` or by ``ISSUER|sub``; a client by its id. A client is never
-        meant by ``users``, nor a user by ``clients``.
-        """
-        if self.everyone or _meets(self.groups, principal.groups):
-            return True
-        if principal.kind == "user":
-            names = {principal.subject, f"{principal.issuer}|{principal.subject}"}
-            return _meets(self.users, names)
-        prefix, _, client = principal.subject.partition(":")
-        return prefix == "client" and _meets(self.clients, {client})
-
-    def has_actor(self, subject: str) -> bool:
-        """Whether an acting party, ``agent:ID`` or ``client:ID``, is meant."""
-        if self.everyone:
-            return True
-        kind, _, name = subject.partition(":")
-        if kind == "agent":
-            return _meets(self.agents, {name})
-        return kind == "client" and _meets(self.clients, {name})
+    def has(self, names: Names) -> bool:
+        """Whether a party of these names is meant."""
+        return (
+            self.everyone
+            or _meets(self.groups, names.groups)
+            or _meets(self.users, names.users)
+            or _meets(self.clients, names.clients)
+            or _meets(self.agents, names.agents)
+        )
 
 
 @dataclass(frozen=True)
@@ -124,15 +96,21 @@ class Grant:
     """A compiled grant.
 
     Attributes:
+        tenant: the only one in which it holds; None for what a token carries itself.
+        resource: what it covers; ``covered`` is the same as it was written.
         allow: the columns it shows; None means every described one.
         masks: by the column's name in lower case.
         tests: all of them must hold for a row to exist.
+        when: all of them must hold of the principal's attributes.
+        declared: whether it stands in ``saaf.yaml``.
     """
 
     id: str
     audience: Audience
     resource: re.Pattern[str]
     verbs: frozenset[str]
+    covered: str = ""
+    tenant: str | None = None
     allow: frozenset[str] | None = None
     masks: Mapping[str, Mask] = field(default_factory=dict)
     deny_tags: frozenset[str] = frozenset()
@@ -140,6 +118,9 @@ class Grant:
     max_rows: int | None = None
     approval: bool = False
     bounds: QueryBounds = field(default_factory=QueryBounds)
+    window: Window = ALWAYS
+    when: tuple[AttributeTest, ...] = ()
+    declared: bool = True
 
     def covers(self, resource: str, verb: str) -> bool:
         """Whether it speaks of this verb on this resource."""
@@ -159,11 +140,19 @@ class Grant:
 
 @dataclass(frozen=True)
 class Denial:
-    """A compiled deny rule; names are compared without regard to case."""
+    """A compiled deny rule; names are compared without regard to case.
+
+    ``tenant`` None: it holds in every one. ``id`` is for people; a rule without one has a number.
+    """
 
     audience: Audience
     resource: re.Pattern[str]
     columns: tuple[re.Pattern[str], ...] | None = None
+    id: str = "deny"
+    covered: str = ""
+    tenant: str | None = None
+    window: Window = ALWAYS
+    declared: bool = True
 
     def covers(self, resource: str) -> bool:
         """Whether it speaks of this resource."""
@@ -188,13 +177,22 @@ def audience_of(rule: GrantSettings | DenySettings) -> Audience:
     )
 
 
-def compile_grant(body: GrantSettings) -> Grant:
+def window_of(rule: GrantSettings | DenySettings) -> Window:
+    """When a rule holds; raises ``ValueError`` for a time zone that there is not."""
+    if isinstance(rule, DenySettings):
+        return ALWAYS if rule.expires_at is None else Window(expires_at=_utc(rule.expires_at))
+    hours = None if rule.hours is None else WeeklyHours.of(rule.hours)
+    window = Window(_utc(rule.starts_at), _utc(rule.expires_at), hours)
+    return ALWAYS if window.is_always else window
+
+
+def compile_grant(body: GrantSettings, *, declared: bool = True) -> Grant:
     """Make a grant ready for use.
 
     Raises:
-        ConfigurationError: a row filter makes no sense; see ``row_faults``.
+        ConfigurationError: it makes no sense; see ``grant_faults``.
     """
-    for fault in row_faults(body):
+    for fault in grant_faults(body):
         where = ".".join(str(part) for part in fault.place)
         raise ConfigurationError(
             f"The grant {body.id} is not usable: {where}: {fault.message}.",
@@ -203,17 +201,15 @@ def compile_grant(body: GrantSettings) -> Grant:
     columns = body.columns
     return Grant(
         id=body.id,
+        tenant=body.tenant,
         audience=audience_of(body),
         resource=pattern(body.resource),
+        covered=body.resource,
         verbs=frozenset(body.verbs),
         allow=None if columns.allow == "*" else frozenset(columns.allow),
         masks={column.casefold(): mask for column, mask in columns.mask.items()},
         deny_tags=frozenset(columns.deny_tags),
-        tests=tuple(
-            RowTest(column, operator, tuple(_operand(item) for item in _listed(operand)))
-            for column, conditions in body.rows.items()
-            for operator, operand in conditions.items()
-        ),
+        tests=row_tests(body.rows),
         max_rows=body.limits.rows,
         approval=body.approval == "required",
         bounds=QueryBounds(
@@ -221,62 +217,55 @@ def compile_grant(body: GrantSettings) -> Grant:
             body.limits.bytes,
             tuple(map(tuple, body.limits.required_filters)),
         ),
+        window=window_of(body),
+        when=attribute_tests(body.when),
+        declared=declared,
     )
 
 
-def compile_denial(rule: DenySettings) -> Denial:
-    """Make a deny rule ready for use."""
+def compile_denial(rule: DenySettings, *, name: str | None = None, declared: bool = True) -> Denial:
+    """Make a deny rule ready for use; ``name`` is what one without id is called."""
     columns = rule.columns
     return Denial(
+        id=rule.id or name or "deny",
+        tenant=rule.tenant,
         audience=audience_of(rule),
         resource=pattern(rule.resource, fold=True),
+        covered=rule.resource,
         columns=None if columns is None else tuple(pattern(name, fold=True) for name in columns),
+        window=window_of(rule),
+        declared=declared,
     )
 
 
-def row_faults(body: GrantSettings) -> Iterator[Fault]:
-    """What makes a row filter unusable.
-
-    A list where the operator takes one value, a column without an operator, a number that is not
-    finite, and text that starts with ``$`` but is no ``$user.NAME`` (``$$`` stands for a dollar).
-    """
-    for column, conditions in body.rows.items():
-        if not conditions:
-            yield Fault(("rows", column), "no operator is given", "write {eq: value}")
-        for operator, operand in conditions.items():
-            place = ("rows", column, operator)
-            if isinstance(operand, list | tuple) and operator != "in":
-                yield Fault(place, f"`{operator}` takes one value, not a list", "use `in`")
-            for item in _listed(operand):
-                if isinstance(item, float) and not math.isfinite(item):
-                    yield Fault(place, "the number is not finite", "write a finite number")
-                if isinstance(item, str) and not _is_readable(item):
-                    yield Fault(
-                        place,
-                        f"{item!r} is no reference to an attribute",
-                        "write $user.NAME, or $$ for a dollar sign",
-                    )
+def grant_faults(body: GrantSettings) -> Iterator[Fault]:
+    """What makes a grant unusable, whatever the deployment: conditions, hours and dates."""
+    yield from condition_faults("rows", body.rows)
+    yield from condition_faults("when", body.when)
+    if body.hours is not None:
+        try:
+            zone_of(body.hours.zone)
+        except ValueError as error:
+            yield Fault(("hours", "zone"), str(error), "write an IANA name: Europe/Berlin")
+        if not body.hours.days:
+            yield Fault(("hours", "days"), "the hours are on no day", "name days: [mon, tue]")
+        for key in ("start", "end"):
+            if getattr(body.hours, key).tzinfo is not None:
+                message = f"`{key}` has an offset of its own"
+                yield Fault(("hours", key), message, "write 09:00; `zone` says where")
+    if body.starts_at and body.expires_at and body.starts_at >= body.expires_at:
+        yield Fault(("expires_at",), "it ends before it starts", "end it later than `starts_at`")
 
 
-def _is_readable(text: str) -> bool:
-    dollar = text.startswith("$") and not text.startswith("$$")
-    return not dollar or _REFERENCE.fullmatch(text) is not None
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
 
 
-def _operand(item: object) -> Scalar | Reference:
-    if isinstance(item, str):
-        found = _REFERENCE.fullmatch(item)
-        if found:
-            return Reference(found[1])
-        return item[1:] if item.startswith("$$") else item
-    if isinstance(item, bool | int | float):
-        return item
-    raise ConfigurationError(f"A row filter compares with {type(item).__name__}.")
+def _known_as(name: str, principal: Principal, home: Container[str] | None) -> frozenset[str]:
+    full = f"{principal.issuer}|{name}"
+    bare = home is None or principal.issuer in home
+    return frozenset({name, full}) if bare else frozenset({full})
 
 
-def _listed(operand: object) -> Sequence[object]:
-    return operand if isinstance(operand, list | tuple) else (operand,)
-
-
-def _meets(meant: frozenset[str], names: frozenset[str] | set[str]) -> bool:
+def _meets(meant: frozenset[str], names: frozenset[str]) -> bool:
     return bool(names) and ("*" in meant or not meant.isdisjoint(names))

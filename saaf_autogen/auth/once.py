@@ -80,3 +80,10 @@ class OneTimeStore:
             return None
         data: dict[str, Any] = found.data
         return data
+
+    def clear(self, purpose: str, *, tenant: str = DEFAULT_TENANT) -> None:
+        """Forget all values of a purpose in a tenant."""
+        with self._database.transaction() as session:
+            session.execute(
+                delete(OneTimeRow).where(OneTimeRow.purpose == purpose, OneTimeRow.tenant == tenant)
+            )

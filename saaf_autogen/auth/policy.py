@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from re import Pattern
+from datetime import datetime
 
-from saaf_autogen.auth.access import (
-    FALSE,
-    TRUE,
-    ColumnAccess,
-    Mask,
-    TableAccess,
-    TableFacts,
-    least,
-)
-from saaf_autogen.auth.algebra import Share, View, intersection, prune, union
+from saaf_autogen.auth.access import TableAccess, TableFacts
 from saaf_autogen.auth.details import detail_grants
-from saaf_autogen.auth.grants import (
-    Denial,
-    Grant,
-    compile_denial,
-    compile_grant,
-    pattern,
-)
+from saaf_autogen.auth.evaluation import Evaluation, Party, Question, evaluate
+from saaf_autogen.auth.explanation import Explanation, ScopeShare
+from saaf_autogen.auth.grants import Grant, Names, pattern
 from saaf_autogen.auth.principal import Principal
+from saaf_autogen.auth.rules import RuleSet
 from saaf_autogen.auth.scopes import expand
+from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.errors import InsufficientScope
 from saaf_autogen.settings import DenySettings, GrantSettings
 
@@ -66,15 +56,17 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class _Party:
-    """One whose rights bound a call. ``grants`` None: it is bound by ``resources`` alone."""
+class _State:
+    """The rules at a time: ``edition`` is that of [``since``, ``until``)."""
 
-    name: str
-    grants: tuple[Grant, ...] | None
-    resources: tuple[Pattern[str], ...] | None = None
+    rules: RuleSet
+    edition: int
+    holding: tuple[bool, ...]
+    since: datetime
+    until: datetime | None
 
-    def reaches(self, resource: str) -> bool:
-        return self.resources is None or any(item.fullmatch(resource) for item in self.resources)
+    def spans(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
 
 
 class Policy:
@@ -83,22 +75,28 @@ class Policy:
     A right is the intersection of up to three kinds of parties: the subject, everyone who acts
     for it, and the token.
 
-    - The **subject** has the grants whose ``to`` means it: its groups, its ``users`` or
-      ``clients`` name, or ``"*"``. ``to.agents`` gives a subject nothing.
-    - Each **agent** in ``actors`` has its scopes and its ``resources``. As soon as one grant
-      names it in ``to.agents``, it has only those grants and the ones to ``"*"``. An agent that
-      is not in ``agents`` has nothing. A **client** that acts has the grants that mean it.
+    - The **subject** has the grants of its tenant whose ``to`` means it: its groups, its
+      ``users`` or ``clients`` name, or ``"*"``. ``to.agents`` gives a subject nothing.
+    - Each **agent** in ``actors`` has its scopes and its ``resources``. As soon as one grant of
+      the tenant names it in ``to.agents``, in force or not, it has only those grants and the ones
+      to ``"*"``. An agent that is not in ``agents`` has nothing. A **client** that acts has the
+      grants that mean it.
     - The **token** has its ``authorization_details``, when it carries any.
 
-    A deny rule holds if it means the subject or anyone who acts, and nothing overrides it.
+    A grant holds within its window and for principals whose attributes meet its ``when``. A deny
+    rule holds if it means the subject or anyone who acts, and nothing overrides it.
+
+    For any number of threads; every answer is by one set of rules, never by parts of two.
 
     Args:
         grants: the grants of ``saaf.yaml``.
         deny: its deny rules.
         agents: by agent id, without the ``agent:`` of subjects.
+        clock: for windows.
+        home: issuers whose subjects rules may name without their issuer; None: any.
 
     Raises:
-        ConfigurationError: a grant's row filter makes no sense.
+        ConfigurationError: a grant's conditions make no sense.
     """
 
     def __init__(
@@ -106,22 +104,53 @@ class Policy:
         grants: Sequence[GrantSettings],
         deny: Sequence[DenySettings],
         agents: Mapping[str, AgentRights],
+        *,
+        clock: Clock | None = None,
+        home: Container[str] | None = None,
     ) -> None:
-        self._grants = tuple(compile_grant(item) for item in grants)
-        self._deny = tuple(compile_denial(item) for item in deny)
         self._agents = dict(agents)
+        self._agent_scopes = {name: expand(rights.scopes) for name, rights in agents.items()}
         self._reach = {
             name: None if rights.resources is None else tuple(map(pattern, rights.resources))
             for name, rights in agents.items()
         }
+        self._clock = clock or SystemClock()
+        self._home = home
+        self._lock = threading.Lock()
+        self._state = self._stated(RuleSet.declared(grants, deny), 0)
+
+    @property
+    def rules(self) -> RuleSet:
+        """All rules, those that do not hold now among them."""
+        return self._state.rules
+
+    def replace(self, rules: RuleSet) -> None:
+        """Decide by other rules from now on."""
+        with self._lock:
+            self._state = self._stated(rules, self._state.edition + 1)
+
+    def edition(self) -> int:
+        """A number that is another one as soon as a right may be.
+
+        It changes with the rules and whenever one begins or ceases to hold. What is remembered of
+        a decision is good only as long as the number that was read *before* deciding.
+        """
+        now = self._clock.now()
+        if not self._state.spans(now):
+            with self._lock:
+                old, new = self._state, self._stated(self._state.rules, self._state.edition)
+                changed = old.holding != new.holding
+                edition = old.edition + changed
+                self._state = _State(new.rules, edition, new.holding, new.since, new.until)
+        return self._state.edition
 
     def effective_scopes(self, principal: Principal) -> frozenset[str]:
         """The token's scopes and what they imply, as far as every acting agent has them too."""
         scopes = expand(principal.scopes)
         for actor in principal.actors:
             kind, _, name = actor.subject.partition(":")
-            if kind == "agent" and name in self._agents:
-                scopes &= expand(self._agents[name].scopes)
+            if kind == "agent" and name in self._agent_scopes:
+                scopes &= self._agent_scopes[name]
             elif kind != "client":
                 # A client's share was cut when the token was exchanged; anyone else is unknown.
                 return frozenset()
@@ -141,16 +170,17 @@ class Policy:
         self, principal: Principal, facts: TableFacts, verb: str = "select"
     ) -> TableAccess | None:
         """What the principal sees of a table, or None if for it there is no such table."""
-        return self._table(principal, facts, verb)[0]
+        return self._decide(principal, facts.resource, verb, facts).access()
 
     def table_decision(
         self, principal: Principal, facts: TableFacts, verb: str = "select"
     ) -> Decision:
         """The same as a decision with its reason, for the audit and for explaining."""
-        access, reason = self._table(principal, facts, verb)
+        evaluation = self._decide(principal, facts.resource, verb, facts)
+        access = evaluation.access()
         if access is None:
-            return Decision(False, reason)
-        return Decision(True, reason, access.grants, access.approval, access.max_rows)
+            return Decision(False, evaluation.reason)
+        return Decision(True, evaluation.reason, access.grants, access.approval, access.max_rows)
 
     def resource_access(self, principal: Principal, resource: str, verb: str) -> Decision:
         """Whether the principal may do ``verb`` to a resource that is not a table.
@@ -158,121 +188,89 @@ class Policy:
         Only grants of the whole resource count: rows, columns and masks cannot be enforced on
         it, so a grant with any gives nothing here, and a deny rule on a part denies it all.
         """
-        if any(rule.covers(resource) and _means(rule, principal) for rule in self._deny):
-            return Decision(False, f"A deny rule covers {resource}.")
-        views = []
-        for party in self._parties(principal):
-            if not party.reaches(resource):
-                return Decision(False, f"{resource} is out of reach for {party.name}.")
-            if party.grants is None:
-                continue
-            shares = prune(
-                Share(grant.id, TRUE, {"": None}, grant.max_rows, grant.approval)
-                for grant in party.grants
-                if grant.covers(resource, verb) and grant.is_whole
-            )
-            view = union(shares)
-            if view is None:
-                return Decision(False, f"No grant of {party.name} covers {verb} on {resource}.")
-            views.append(view)
-        both = _together(views)
-        if both is None:
-            return Decision(False, f"No grant covers {verb} on {resource}.")
-        return Decision(
-            True, f"Granted by {', '.join(both.grants)}.", both.grants, both.approval, both.max_rows
-        )
+        evaluation = self._decide(principal, resource, verb, None)
+        view = evaluation.view
+        if view is None:
+            return Decision(False, evaluation.reason)
+        return Decision(True, evaluation.reason, view.grants, view.approval, view.max_rows)
 
-    def _table(
-        self, principal: Principal, facts: TableFacts, verb: str
-    ) -> tuple[TableAccess | None, str]:
-        denied: set[str] = set()
-        for rule in self._deny:
-            if not (rule.covers(facts.resource) and _means(rule, principal)):
-                continue
-            if rule.columns is None:
-                return None, f"A deny rule covers {facts.resource}."
-            for column in facts.columns:
-                if any(item.fullmatch(column.name) for item in rule.columns):
-                    denied.add(column.name)
-        views = []
-        for party in self._parties(principal):
-            if not party.reaches(facts.resource):
-                return None, f"{facts.resource} is out of reach for {party.name}."
-            if party.grants is None:
-                continue
-            view = union(
-                [
-                    _share(grant, principal, facts, denied)
-                    for grant in party.grants
-                    if grant.covers(facts.resource, verb)
-                ]
-            )
-            if view is None:
-                return None, f"No grant of {party.name} covers {verb} on {facts.resource}."
-            views.append(view)
-        both = _together(views)
-        if both is None:
-            return None, f"Together, the parties to this call see nothing of {facts.resource}."
-        return _access(facts, both), f"Granted by {', '.join(both.grants)}."
+    def explain(
+        self,
+        principal: Principal,
+        resource: str,
+        verb: str,
+        facts: TableFacts | None = None,
+        column: str | None = None,
+        *,
+        scopes: Iterable[str] = (),
+        action: str | None = None,
+    ) -> Explanation:
+        """The decision with everything that led to it: every rule of the tenant, party by party.
 
-    def _parties(self, principal: Principal) -> list[_Party]:
-        own = tuple(item for item in self._grants if item.audience.has_subject(principal))
-        parties = [_Party(principal.subject, own)]
-        parties += [self._actor(actor.subject) for actor in principal.actors]
+        Args:
+            principal: who asks; with ``actors`` and ``token_grants`` as its call would have them.
+            resource: of what.
+            verb: ``select`` for tables, else ``read`` or ``write``.
+            facts: of the table; None where the resource is none.
+            column: tell of this column alone; one that is not described is never shown.
+            scopes: those that ``action`` needs.
+            action: what it is called.
+        """
+        rules, now = self._state.rules, self._clock.now()
+        question = Question(principal, resource, verb, facts, now)
+        mine = tuple(rule for rule in rules.grants if rule.tenant == principal.tenant)
+        parties = self._parties(principal, rules, among=mine)
+        denials = [rule for rule in rules.denials if rule.tenant in (None, principal.tenant)]
+        evaluation = evaluate(question, parties, denials, thorough=True)
+        shares = self._scope_shares(principal, frozenset(scopes))
+        return Explanation(evaluation, column=column, action=action, scopes=shares)
+
+    def _decide(
+        self, principal: Principal, resource: str, verb: str, facts: TableFacts | None
+    ) -> Evaluation:
+        rules = self._state.rules
+        parties = self._parties(principal, rules)
+        names = [party.names for party in parties if party.names is not None]
+        denials = rules.denials_for(principal.tenant, *names)
+        question = Question(principal, resource, verb, facts, self._clock.now())
+        return evaluate(question, parties, denials)
+
+    def _parties(
+        self, principal: Principal, rules: RuleSet, *, among: tuple[Grant, ...] | None = None
+    ) -> list[Party]:
+        """Everyone whose rights bound a call, with ``among``, or the grants that may mean them."""
+
+        def grants_for(names: Names) -> tuple[Grant, ...]:
+            return rules.grants_for(principal.tenant, names) if among is None else among
+
+        names = Names.of_subject(principal, self._home)
+        parties = [Party(principal.subject, "subject", names, grants_for(names))]
+        for actor in principal.actors:
+            kind, _, name = actor.subject.partition(":")
+            names = Names.of_actor(actor.subject, principal, self._home)
+            if kind == "client":
+                parties.append(Party(actor.subject, "client", names, grants_for(names)))
+            elif kind == "agent" and name in self._agents:
+                bound = rules.names_agent(principal.tenant, name)
+                grants = grants_for(names) if bound else None
+                parties.append(Party(actor.subject, "agent", names, grants, self._reach[name]))
+            else:
+                parties.append(Party(actor.subject, "unknown", names, ()))
         if principal.token_grants is not None:
-            parties.append(_Party("the token", detail_grants(principal.token_grants)))
+            details = detail_grants(principal.token_grants)
+            parties.append(Party("the token", "token", None, details))
         return parties
 
-    def _actor(self, subject: str) -> _Party:
-        kind, _, name = subject.partition(":")
-        meant = tuple(item for item in self._grants if item.audience.has_actor(subject))
-        if kind == "client":
-            return _Party(subject, meant)
-        if kind != "agent" or name not in self._agents:
-            return _Party(subject, ())
-        named = any(not item.audience.everyone for item in meant)
-        return _Party(subject, meant if named else None, self._reach[name])
+    def _scope_shares(self, principal: Principal, needed: frozenset[str]) -> tuple[ScopeShare, ...]:
+        shares = [ScopeShare("the token", needed & expand(principal.scopes), needed)]
+        for actor in principal.actors:
+            kind, _, name = actor.subject.partition(":")
+            if kind != "client":
+                held = self._agent_scopes.get(name, frozenset()) if kind == "agent" else frozenset()
+                shares.append(ScopeShare(actor.subject, needed & held, needed))
+        return tuple(shares) if needed else ()
 
-
-def _means(rule: Denial, principal: Principal) -> bool:
-    audience = rule.audience
-    return audience.has_subject(principal) or any(
-        audience.has_actor(actor.subject) for actor in principal.actors
-    )
-
-
-def _share(grant: Grant, principal: Principal, facts: TableFacts, denied: Collection[str]) -> Share:
-    columns: dict[str, Mask | None] = {}
-    for column in facts.columns:
-        allowed = grant.allow is None or column.name in grant.allow
-        tagged = not grant.deny_tags.isdisjoint(column.tags | facts.tags)
-        if allowed and not tagged and column.name not in denied:
-            columns[column.name] = grant.masks.get(column.name.casefold())
-    described = {column.name for column in facts.columns}
-    # A filter on a column that nobody described cannot be trusted to hold: it gives no rows.
-    known = all(test.column in described for test in grant.tests)
-    rows = grant.rows_for(principal.attributes) if known else FALSE
-    return Share(grant.id, rows, columns, grant.max_rows, grant.approval, grant.bounds)
-
-
-def _together(views: Sequence[View]) -> View | None:
-    both: View | None = views[0]
-    for view in views[1:]:
-        both = None if both is None else intersection(both, view)
-    return both
-
-
-def _access(facts: TableFacts, view: View) -> TableAccess:
-    return TableAccess(
-        resource=facts.resource,
-        columns={
-            column.name: ColumnAccess(column.name, view.columns[column.name])
-            for column in facts.columns
-            if column.name in view.columns
-        },
-        rows=view.rows,
-        max_rows=least(view.max_rows, facts.max_rows),
-        approval=view.approval,
-        grants=view.grants,
-        bounds=view.bounds.with_(facts.bounds),
-    )
+    def _stated(self, rules: RuleSet, edition: int) -> _State:
+        now = self._clock.now()
+        holding, until = rules.in_force(now)
+        return _State(rules, edition, holding, now, until)

@@ -101,13 +101,15 @@ class SigningKeyRow(Base):
 class RevokedTokenRow(Base):
     """The ``jti`` of an access token that was revoked, or the ``fam`` of all tokens of a family.
 
+    An admin's word is of ``TENANT|JTI`` instead, so that it reaches no other tenant's token.
+
     It is kept until ``expires_at``, which lies past the end of any run that the token may have
     started.
     """
 
     __tablename__ = "revoked_tokens"
 
-    jti: Mapped[str] = mapped_column(String(64), primary_key=True)
+    jti: Mapped[str] = mapped_column(String(128), primary_key=True)
     tenant: Mapped[str] = tenant_column()
     revoked_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime] = mapped_column(UtcTime, index=True)

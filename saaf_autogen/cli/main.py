@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import clients, semantic
+from saaf_autogen.cli import audit, clients, semantic
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -36,6 +36,7 @@ app = typer.Typer(
     [b]Try:[/b] saaf check · saaf serve · saaf run flights "How late did Delta depart on average?"
     """,
 )
+app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.add_typer(semantic.app, name="semantic")
 

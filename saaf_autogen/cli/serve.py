@@ -43,6 +43,8 @@ def serve(project: Path | None, host: str | None, port: int | None) -> None:
             create_app(opened),
             log_level="warning",
             server_header=False,
+            # Which proxies are believed is said in saaf.yaml (server.trusted_proxies).
+            proxy_headers=False,
             timeout_graceful_shutdown=_DRAIN_S,
         )
         with suppress(KeyboardInterrupt):  # it has ended in good order

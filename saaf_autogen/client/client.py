@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -34,7 +35,8 @@ class Client:
         target: a deployment folder, or the address of a host.
         principal: who calls, in process.
         token: an access token of the host; or
-        client_id, client_secret: client credentials, with which tokens are taken and renewed.
+        client_id, client_secret: client credentials, with which tokens are taken and renewed;
+            or none of these, and then ``login``.
 
     Attributes:
         runs: start runs of agents, and follow them.
@@ -65,6 +67,32 @@ class Client:
             self._host = LocalHost(target, principal)
         self.runs = Runs(self._host)
         self.semantic = Semantic(self._host)
+
+    async def login(
+        self, *scopes: str, tell: Callable[[str], object] = print, client_id: str = "saaf-cli"
+    ) -> Client:
+        """Sign in at a host far away, with any browser: ``saaf = await Client(url).login()``.
+
+        Prints an address and a code, and waits until somebody has signed in there and agreed
+        (RFC 8628). Tokens stay in memory and are renewed by themselves.
+
+        Args:
+            scopes: what to ask for; none: all that the person may have.
+            tell: shows the address and the code, instead of ``print``.
+            client_id: a public client of the host that may use device codes.
+
+        Raises:
+            ConfigurationError: the host is in this process, where nobody signs in.
+            Forbidden: the person said no.
+            TimedOut: nobody answered within ten minutes.
+            Unauthenticated: the host does not let people sign in this way.
+        """
+        if isinstance(self._host, LocalHost):
+            raise ConfigurationError(
+                "In process, nobody signs in.", remedy="Pass principal=… to Client."
+            )
+        await self._host.tokens.sign_in(scopes, tell, client_id=client_id)
+        return self
 
     async def actions(self) -> list[ActionSpec]:
         """The actions that you hold all scopes for."""

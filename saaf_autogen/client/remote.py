@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -11,12 +10,12 @@ import httpx
 from httpx_sse import aconnect_sse
 
 from saaf_autogen.actions.spec import ActionOutcome, ActionPort, ActionSpec
-from saaf_autogen.errors import SaafError, Unauthenticated, Unavailable, error_from_problem
+from saaf_autogen.client.tokens import HostTokens
+from saaf_autogen.errors import SaafError, Unavailable, error_from_problem
 from saaf_autogen.runs.model import TERMINAL
 
 __all__ = ["RemoteHost", "is_last"]
 
-_RENEW_BEFORE_S = 30
 _MAX_RECONNECTS = 20
 
 
@@ -27,6 +26,9 @@ class RemoteHost:
         url: the host's address.
         token: an access token; or
         client_id, client_secret: client credentials, with which tokens are taken and renewed.
+
+    Attributes:
+        tokens: the caller's; ``sign_in`` of it takes the place of the above.
     """
 
     def __init__(
@@ -39,10 +41,9 @@ class RemoteHost:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._http = http or httpx.AsyncClient(base_url=url.rstrip("/"), timeout=120)
-        self._token = token
-        self._expires = float("inf") if token else 0.0
-        self._credentials = (client_id, client_secret) if client_id and client_secret else None
-        self._renewing = asyncio.Lock()
+        self.tokens = HostTokens(
+            self._http, token=token, client_id=client_id, client_secret=client_secret
+        )
 
     async def list_actions(self) -> list[ActionSpec]:
         """The actions that this caller holds all scopes for."""
@@ -131,33 +132,7 @@ class RemoteHost:
         await self._http.aclose()
 
     async def _headers(self, more: dict[str, str]) -> dict[str, str]:
-        async with self._renewing:
-            if self._credentials and time.monotonic() > self._expires - _RENEW_BEFORE_S:
-                await self._renew(*self._credentials)
-        if not self._token:
-            raise Unauthenticated(
-                "The host asks for a token.",
-                remedy="Pass token=…, or client_id=… and client_secret=….",
-            )
-        return {"Authorization": f"Bearer {self._token}", **more}
-
-    async def _renew(self, client_id: str, client_secret: str) -> None:
-        try:
-            response = await self._http.post(
-                "/oauth/token",
-                data={"grant_type": "client_credentials"},
-                auth=httpx.BasicAuth(client_id, client_secret),
-            )
-        except httpx.TransportError as error:
-            raise Unavailable(f"The host at {self._http.base_url} cannot be reached.") from error
-        if response.is_error:
-            raise Unauthenticated(
-                f"The host gave no token: {response.json().get('error', response.status_code)}.",
-                remedy="Check client_id and client_secret.",
-            )
-        granted = response.json()
-        self._token = granted["access_token"]
-        self._expires = time.monotonic() + float(granted.get("expires_in", 60))
+        return {"Authorization": f"Bearer {await self.tokens.current()}", **more}
 
 
 def is_last(event: Mapping[str, Any]) -> bool:

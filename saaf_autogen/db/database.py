@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -40,6 +41,16 @@ class Database:
         self.engine: Engine = _sqlite(self.url) if self.is_sqlite else _postgres(self.url)
 
         self._reader = self.engine.execution_options(saaf_read=True)
+        self._joined: Session | None = None
+
+    def joined(self, session: Session) -> Database:
+        """This store from within a transaction: what is done through it is part of that one.
+
+        So that one change spans several stores, each of which opens transactions of its own.
+        """
+        within = copy(self)
+        within._joined = session
+        return within
 
     @contextmanager
     def transaction(self, *, read: bool = False) -> Iterator[Session]:
@@ -47,6 +58,10 @@ class Database:
 
         ``read`` promises to write nothing, and lets SQLite's readers run side by side.
         """
+        if self._joined is not None:
+            with self._joined.begin_nested():
+                yield self._joined
+            return
         engine = self._reader if read else self.engine
         with Session(engine, expire_on_commit=False) as session, session.begin():
             yield session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from types import MappingProxyType
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.auth.findings import validate_grants
 from saaf_autogen.auth.scopes import ScopeRegistry
+from saaf_autogen.auth.tokens.findings import validate_issuers
 from saaf_autogen.egress import EgressPolicy
 from saaf_autogen.errors import ConfigurationError, Finding
 from saaf_autogen.project.discovery import CONFIG_FILE
@@ -83,6 +85,7 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
         findings += validate_grants(
             settings, document, scopes=scopes, agents=agents, tables=catalog.facts or None
         )
+        findings += validate_issuers(settings, document, scopes=scopes, environ=os.environ)
     deployment = Deployment(folder, settings, registry, scopes, catalog, MappingProxyType(agents))
     return deployment, sorted(set(findings))
 

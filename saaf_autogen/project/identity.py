@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.clients import ClientStore, NewClient
+from saaf_autogen.auth.dpop import DpopProofs, RememberedProofs, StoredProofs
+from saaf_autogen.auth.federation import Federation
 from saaf_autogen.auth.keys import SigningKeys
+from saaf_autogen.auth.once import OneTimeStore
 from saaf_autogen.auth.policy import AgentRights, Policy
+from saaf_autogen.auth.revisions import Revisions
 from saaf_autogen.auth.server import Issuer
-from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
+from saaf_autogen.auth.server.authorization import Authorizations
+from saaf_autogen.auth.server.cli_client import cli_client
+from saaf_autogen.auth.server.client_documents import ClientDocuments
+from saaf_autogen.auth.server.client_keys import ClientKeys
+from saaf_autogen.auth.server.codes import CodeStore
+from saaf_autogen.auth.server.consents import ConsentStore
+from saaf_autogen.auth.server.device import DeviceCodes
+from saaf_autogen.auth.server.directory import ClientDirectory
+from saaf_autogen.auth.server.families import FamilyStore
+from saaf_autogen.auth.server.logout import Logout
+from saaf_autogen.auth.server.metadata import Metadata
+from saaf_autogen.auth.server.pushed import PushedRequests
+from saaf_autogen.auth.server.refresh import RefreshTokens
+from saaf_autogen.auth.server.registration import Registration
+from saaf_autogen.auth.server.stores import ServerStores
+from saaf_autogen.auth.server.userinfo import UserInfo
+from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch, TrustedIssuers
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database
+from saaf_autogen.egress import EgressClient
+from saaf_autogen.project.administration import open_administration
+from saaf_autogen.limits import Limits
 from saaf_autogen.project.deployment import Deployment, read_deployment
 from saaf_autogen.project.discovery import find_project
+from saaf_autogen.project.people import open_people
 from saaf_autogen.project.state import ClientSecrets, open_state
 from saaf_autogen.project.stores import open_database
+from saaf_autogen.settings import ClientSettings
 
 __all__ = ["Identity", "open_clients"]
 
@@ -32,6 +59,8 @@ class Identity:
         database: the store, migrated.
         sealer: seals keys.
         secrets: where secrets of declared clients are kept.
+        audit: where decisions and changes are recorded.
+        limits: how many tokens a client may ask for.
         url: the public address.
         clock: the time.
     """
@@ -43,42 +72,158 @@ class Identity:
         sealer: Sealer,
         secrets: ClientSecrets,
         *,
+        audit: AuditLog,
+        limits: Limits,
         url: str,
         clock: Clock,
     ) -> None:
         settings = deployment.settings
+        self.url = url
+        self.audit = audit
+        self.limits = limits
+        self.page_key = sealer.derive("pages")
+        self.clock = clock
         self.policy = Policy(settings.grants, settings.deny, agent_rights(deployment))
         keys = SigningKeys(database, sealer, clock)
         keys.load()
+        self._keys = keys
         revoked = RevokedTokens(database, clock)
         revoked.load()
+        self.keys = keys
         self.clients = ClientStore(database, sealer, clock, deployment.scopes)
         self.new_clients: Sequence[NewClient] = self.clients.ensure(
-            settings.clients, keep=secrets.remember
+            settings.clients, builtin=builtin_clients(deployment), keep=secrets.remember
         )
+        self.egress = EgressClient(settings.egress.allow)
+        self.once = OneTimeStore(database, clock)
+        self.proofs = DpopProofs(clock, RememberedProofs(clock))
+        self.directory = ClientDirectory(
+            self.clients,
+            ClientDocuments(
+                self.egress,
+                clock,
+                hosts=settings.oauth.client_documents,
+                scopes=settings.oauth.registration_scopes,
+            ),
+        )
+        self.families = FamilyStore(database, clock, revoked, lifetime_s=settings.oauth.family_s)
+        self.people = open_people(deployment, database, audit, revoked, url=url, clock=clock)
+        self.users, self.groups = self.people.users, self.people.groups
+        self.sessions = self.people.sessions
+        self.codes = CodeStore(database, clock, self.families)
+        self.consents = ConsentStore(database, clock)
+        self.devices = DeviceCodes(database, clock, self.families)
+        refresh_tokens = RefreshTokens(database, clock, idle_s=settings.oauth.refresh_token_s)
         self.issuer = Issuer(
             url=url,
-            clients=self.clients,
+            stores=ServerStores(
+                clients=self.clients,
+                directory=self.directory,
+                users=self.users,
+                families=self.families,
+                codes=self.codes,
+                refresh_tokens=refresh_tokens,
+                devices=self.devices,
+                once=self.once,
+                revoked=revoked,
+            ),
             keys=keys,
-            revoked=revoked,
             scopes=deployment.scopes,
             clock=clock,
+            proofs=DpopProofs(clock, StoredProofs(self.once)),
+            client_keys=ClientKeys(self.egress, clock),
+            settings=settings.oauth,
+            limits=limits,
+            note=audit.note,
+        )
+        self.authorizations = Authorizations(
+            issuer=url,
+            directory=self.directory,
+            scopes=deployment.scopes,
+            resources=self.issuer.resources,
+            codes=self.codes,
+            consents=self.consents,
+            once=self.once,
+            clock=clock,
+        )
+        self.pushed = PushedRequests(self.issuer, self.authorizations)
+        self.registration = Registration(
+            f"{url}/oauth/register", self.clients, clock, scopes=settings.oauth.registration_scopes
+        )
+        self.userinfo = UserInfo(url, self.users)
+        self.logout = Logout(self.directory, self.issuer.id_tokens, self.once, clock)
+        self.metadata = Metadata(
+            issuer=url,
+            name=settings.name,
+            scopes=deployment.scopes,
+            resources=self.issuer.resources,
+            oauth=settings.oauth,
+            issuers=[issuer.issuer for issuer in settings.issuers],
+        )
+        self.trusted = TrustedIssuers(
+            settings.issuers,
+            scopes=deployment.scopes,
+            egress=self.egress,
+            clock=clock,
+            environ=os.environ,
         )
         self.verifier = TokenVerifier(
-            issuer=url, audience=url, keys=keys, revoked=revoked, clock=clock
+            issuer=url,
+            audience=url,
+            keys=keys,
+            revoked=revoked,
+            clock=clock,
+            trusted=self.trusted,
+            embedded=settings.oauth.enabled,
         )
-        self._watch = TokenWatch(keys, revoked, self.verifier)
-        self._watching: asyncio.Task[None] | None = None
+        self.federation = Federation(
+            settings.sign_in.providers,
+            url=url,
+            users=self.users,
+            once=self.once,
+            sealer=sealer,
+            scopes=deployment.scopes,
+            egress=self.egress,
+            clock=clock,
+            environ=os.environ,
+        )
+        self.watch = TokenWatch(keys, revoked, self.verifier, revisions=Revisions(database))
+        self.watch.subscribe("principals", self.clients.flush)
+        self._following: list[asyncio.Task[None]] = []
+        self.administration = open_administration(
+            deployment,
+            database,
+            sealer,
+            policy=self.policy,
+            people=self.people,
+            audit=audit,
+            revoked=revoked,
+            url=url,
+            clock=clock,
+            settled=self._settle,
+        )
+
+    def _settle(self) -> None:
+        """Let this process follow an admin's change at once; others do when they look."""
+        self._keys.load()
+        self.clients.flush()
+        self.verifier.flush()
 
     async def start(self) -> None:
-        """Follow what other processes change."""
-        self._watching = asyncio.create_task(self._watch.run())
+        """Follow what other processes change, and what trusted issuers publish."""
+        self._following += [
+            asyncio.create_task(self.watch.run()),
+            asyncio.create_task(self.trusted.run()),
+        ]
 
     async def close(self) -> None:
         """Stop following."""
-        if self._watching:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        for task in self._following:
+            task.cancel()
+        await asyncio.gather(*self._following, return_exceptions=True)
+        self._following.clear()
+        self.people.close()
+        await self.egress.aclose()
 
 
 def agent_rights(deployment: Deployment) -> dict[str, AgentRights]:
@@ -89,6 +234,12 @@ def agent_rights(deployment: Deployment) -> dict[str, AgentRights]:
     }
 
 
+def builtin_clients(deployment: Deployment) -> list[ClientSettings]:
+    """The clients that the engine itself declares."""
+    oauth = deployment.settings.oauth
+    return [cli_client(deployment.scopes)] if oauth.enabled and oauth.cli_client else []
+
+
 def open_clients(project: Path | None) -> tuple[ClientStore, ClientSecrets]:
     """The deployment's clients, declared ones made first, and the secrets that are kept here."""
     deployment = read_deployment(find_project(project))
@@ -96,5 +247,9 @@ def open_clients(project: Path | None) -> tuple[ClientStore, ClientSecrets]:
     database = open_database(deployment, state)
     secrets = ClientSecrets(state)
     store = ClientStore(database, sealer, SystemClock(), deployment.scopes)
-    store.ensure(deployment.settings.clients, keep=secrets.remember)
+    store.ensure(
+        deployment.settings.clients,
+        builtin=builtin_clients(deployment),
+        keep=secrets.remember,
+    )
     return store, secrets

@@ -13,12 +13,14 @@ from saaf_autogen.actions.effects import EffectStore
 from saaf_autogen.actions.invoke import Invoker
 from saaf_autogen.actions.port import LocalPort
 from saaf_autogen.audit import AuditLog
+from saaf_autogen.audit.telemetry import open_telemetry
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.embeddings import open_library
 from saaf_autogen.errors import ConfigurationError, NotFound
 from saaf_autogen.journal import TurnRequest
+from saaf_autogen.limits import Limits
 from saaf_autogen.project.deployment import Deployment
 from saaf_autogen.project.identity import Identity
 from saaf_autogen.project.state import ClientSecrets, open_state
@@ -62,6 +64,7 @@ class Project:
     ) -> None:
         settings = deployment.settings
         clock = clock or SystemClock()
+        self.clock = clock
         self.deployment = deployment
         self.settings = settings
         self.server = server or settings.server
@@ -69,16 +72,24 @@ class Project:
         self.secrets = ClientSecrets(self.state)
         self.database = open_database(deployment, self.state)
         self.warehouses = open_warehouses(deployment, self._sealer, progress)
+        self._telemetry = open_telemetry(os.environ)
+        self.audit = AuditLog(
+            self.database,
+            self._sealer.derive("audit"),
+            emit=self._telemetry.emit if self._telemetry else None,
+        )
+        self.limits = Limits(settings.limits, clock)
         self.identity = Identity(
             deployment,
             self.database,
             self._sealer,
             self.secrets,
+            audit=self.audit,
+            limits=self.limits,
             url=self.server.public_url,
             clock=clock,
         )
         self.policy = self.identity.policy
-        self.audit = AuditLog(self.database)
         self._semantic = ContextBuilder(open_library(settings.embeddings, self.state, os.environ))
         self._contexts = ContextFactory(
             policy=self.policy,
@@ -98,6 +109,7 @@ class Project:
                 lease_s=settings.limits.action_timeout_s + _EFFECT_MARGIN_S,
             ),
             limits=settings.limits,
+            calls=self.limits.calls,
             clock=clock,
         )
         self.models = ModelRegistry(settings.models, clock=clock)
@@ -147,6 +159,8 @@ class Project:
         self._contexts.close()
         await self.models.close()
         await self.audit.close()
+        if self._telemetry:
+            await asyncio.to_thread(self._telemetry.close)
         await self._egress.aclose()
         for warehouse in self.warehouses.values():
             await warehouse.warehouse.close()
@@ -205,6 +219,7 @@ class Project:
             self._secret_of_client,
             settings.runs,
             policy=self.policy,
+            audit=self.audit,
             notifier=notifier,
             clock=clock,
         )

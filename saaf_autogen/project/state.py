@@ -49,7 +49,7 @@ class ClientSecrets:
             return
         made = {
             client.id: {
-                "client_secret": client.client_secret,
+                **({"client_secret": client.client_secret} if client.client_secret else {}),
                 "webhook_secret": client.webhook_secret,
             }
             for client in clients

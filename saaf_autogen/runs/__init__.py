@@ -15,13 +15,14 @@ from saaf_autogen.runs.model import (
     Webhook,
 )
 from saaf_autogen.runs.notifier import Notifier
-from saaf_autogen.runs.service import RunService, SecretFor
+from saaf_autogen.runs.service import Asking, RunService, SecretFor
 from saaf_autogen.runs.tables import CallbackRow, RunEventRow, RunRow
 
 __all__ = [
     "TERMINAL",
     "Agent",
     "AgentLookup",
+    "Asking",
     "CallbackDeliverer",
     "CallbackRow",
     "DbosEngine",

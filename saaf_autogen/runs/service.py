@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
+from saaf_autogen.audit import AuditLog, AuditRecord, Door
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
-from saaf_autogen.errors import InvalidArguments, TimedOut
+from saaf_autogen.errors import AuditUnavailable, InvalidArguments, SaafError, TimedOut
 from saaf_autogen.runs import store
 from saaf_autogen.runs.engine import RunEngine
 from saaf_autogen.runs.event_log import read_events
-from saaf_autogen.runs.model import AgentLookup, Run, RunEvent, RunPage, RunRequest, RunStatus
+from saaf_autogen.runs.model import (
+    Agent,
+    AgentLookup,
+    Run,
+    RunEvent,
+    RunPage,
+    RunRequest,
+    RunStatus,
+)
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier, rung
 from saaf_autogen.settings import RunSettings
 
-__all__ = ["RunService", "SecretFor"]
+__all__ = ["IN_PROCESS", "Asking", "RunService", "SecretFor"]
 
 SecretFor = Callable[[str, str], Awaitable[str | None]]
 """From (tenant, client id) to the client's webhook secret (``whsec_…``), or None."""
 
 _MAX_KEY = 255
 _BATCH = 500
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How a request came in: by which door, and from where."""
+
+    door: Door
+    address: str | None = None
+
+
+IN_PROCESS = Asking("python")
 
 
 class RunService:
@@ -39,6 +61,7 @@ class RunService:
         secret_for: which client can be called back.
         settings: limits.
         policy: which scopes a caller holds.
+        audit: where starts and cancellations are recorded, in their own transactions.
         notifier: shared with the engine of this process.
         clock: the time that is written down.
         poll_s: seconds between two looks at the store for what other processes wrote.
@@ -54,6 +77,7 @@ class RunService:
         settings: RunSettings,
         *,
         policy: Policy,
+        audit: AuditLog,
         notifier: Notifier,
         clock: Clock | None = None,
         poll_s: float = 1.0,
@@ -65,13 +89,19 @@ class RunService:
         self._secret_for = secret_for
         self._settings = settings
         self._policy = policy
+        self._audit = audit
         self._notifier = notifier
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
         self._released = False
 
     async def create(
-        self, principal: Principal, request: RunRequest, *, idempotency_key: str | None = None
+        self,
+        principal: Principal,
+        request: RunRequest,
+        *,
+        idempotency_key: str | None = None,
+        by: Asking = IN_PROCESS,
     ) -> Run:
         """Store a run and have it started.
 
@@ -82,6 +112,7 @@ class RunService:
             principal: the caller.
             request: what to do.
             idempotency_key: with the same key, the same body gives the same run again.
+            by: how the request came in, for the audit.
 
         Raises:
             InsufficientScope: the caller lacks ``agents:run``.
@@ -89,6 +120,25 @@ class RunService:
             InvalidArguments: the webhook's URL is refused, or the caller cannot be called back.
             IdempotencyMismatch: the key came before with another body.
         """
+        record = self._record(principal, "runs.create", f"agent://{request.agent_id}", by)
+        with self._recorded(record):
+            agent = await self._check(principal, request, idempotency_key)
+            acting = principal.model_copy(
+                update={
+                    "actors": (Actor(subject=f"agent:{agent.id}"), *principal.actors),
+                    "scopes": principal.scopes & agent.scopes,
+                }
+            )
+            new = store.NewRun(request, principal.key, acting, agent, idempotency_key)
+            run, created = await self._database.run(self._create, new, record)
+        if created:
+            self._notifier.notify(run.id)
+            await self._engine.start(run.id)
+        return run
+
+    async def _check(
+        self, principal: Principal, request: RunRequest, idempotency_key: str | None
+    ) -> Agent:
         self._require(principal, "agents:run", "Starting a run")
         if idempotency_key is not None and not 1 <= len(idempotency_key) <= _MAX_KEY:
             raise InvalidArguments(
@@ -98,18 +148,7 @@ class RunService:
         agent = self._agents(request.agent_id)
         if request.webhook:
             await self._check_webhook(principal, request.webhook.url)
-        acting = principal.model_copy(
-            update={
-                "actors": (Actor(subject=f"agent:{agent.id}"), *principal.actors),
-                "scopes": principal.scopes & agent.scopes,
-            }
-        )
-        new = store.NewRun(request, principal.key, acting, agent, idempotency_key)
-        run, created = await self._database.run(store.create, new, self._clock.now())
-        if created:
-            self._notifier.notify(run.id)
-            await self._engine.start(run.id)
-        return run
+        return agent
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """A run of the caller; raises ``NotFound`` for any other."""
@@ -136,21 +175,19 @@ class RunService:
             limit=limit,
         )
 
-    async def cancel(self, principal: Principal, run_id: str) -> Run:
+    async def cancel(self, principal: Principal, run_id: str, *, by: Asking = IN_PROCESS) -> Run:
         """Ask for a run's end. It follows within a second; the answer may still say running.
+
+        ``by`` is how the request came in, for the audit.
 
         Raises:
             NotFound: the run is not the caller's.
             Conflict: it ended otherwise.
         """
-        self._require(principal, "runs:cancel", "Cancelling a run")
-        run = await self._database.run(
-            store.request_cancel,
-            principal,
-            run_id,
-            self._clock.now(),
-            callback_delay_s=(self._settings.callback_delays_s or [0])[0],
-        )
+        record = self._record(principal, "runs.cancel", f"run://{run_id}", by, run_id=run_id)
+        with self._recorded(record):
+            self._require(principal, "runs:cancel", "Cancelling a run")
+            run = await self._database.run(self._cancel, principal, run_id, record)
         if run.ended:
             self._notifier.notify(run_id)
             self._notifier.notify(CALLBACKS)
@@ -209,6 +246,56 @@ class RunService:
     def release(self) -> None:
         """End all streams within ``poll_s``: this host stops, and the next one resumes them."""
         self._released = True
+
+    def _create(self, session: Session, new: store.NewRun, record: AuditRecord) -> tuple[Run, bool]:
+        run, created = store.create(session, new, self._clock.now())
+        reason = "the caller may run the agent" if created else "the key's earlier run was returned"
+        self._audit.append(session, replace(record, run_id=run.id, reason=reason, outcome="ok"))
+        return run, created
+
+    def _cancel(
+        self, session: Session, principal: Principal, run_id: str, record: AuditRecord
+    ) -> Run:
+        run = store.request_cancel(
+            session,
+            principal,
+            run_id,
+            self._clock.now(),
+            callback_delay_s=(self._settings.callback_delays_s or [0])[0],
+        )
+        self._audit.append(session, replace(record, reason="the run is the caller's", outcome="ok"))
+        return run
+
+    def _record(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        by: Asking,
+        *,
+        run_id: str | None = None,
+    ) -> AuditRecord:
+        return AuditRecord.by(
+            principal,
+            action=action,
+            resources=(resource,),
+            door=by.door,
+            address=by.address,
+            at=self._clock.now(),
+            run_id=run_id,
+        )
+
+    @contextmanager
+    def _recorded(self, record: AuditRecord) -> Iterator[None]:
+        """Record a refusal; what is allowed is recorded within its own transaction."""
+        self._audit.require_room()
+        try:
+            yield
+        except AuditUnavailable:
+            raise
+        except SaafError as refusal:
+            self._audit.note(replace(record, decision="denied", reason=refusal.detail))
+            raise
 
     def _require(self, principal: Principal, scope: str, doing: str) -> None:
         self._policy.require_scopes(principal, [scope], action=doing)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import time
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    field_validator,
+    model_validator,
+)
 
 from saaf_autogen.settings.embeddings import EmbeddingSettings
 from saaf_autogen.settings.identity import (
@@ -24,9 +32,11 @@ __all__ = [
     "ColumnRules",
     "DatabaseSettings",
     "DenySettings",
+    "DenyTerms",
     "EgressSettings",
     "GrantLimits",
     "GrantSettings",
+    "GrantTerms",
     "Hours",
     "LimitSettings",
     "LocalSettings",
@@ -50,6 +60,9 @@ class ServerSettings(_Strict):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     url: str | None = Field(default=None, description="public address; default http://HOST:PORT")
+    trusted_proxies: list[IPvAnyNetwork] = Field(
+        default=[], description="addresses or networks whose X-Forwarded-For is believed"
+    )
 
     @property
     def public_url(self) -> str:
@@ -161,15 +174,13 @@ class Hours(_Strict):
     zone: str = Field(default="UTC", description="IANA name, such as Europe/Berlin")
 
 
-class GrantSettings(_Strict):
+class GrantTerms(_Strict):
     """Who may see which part of a resource. Rows are structured filters, never SQL text.
 
     A grant holds in its ``tenant`` alone, from ``starts_at`` until before ``expires_at``, within
     ``hours``, and for principals whose attributes meet every condition of ``when``.
     """
 
-    id: Name
-    tenant: Tenant = "default"
     to: Literal["*"] | _To
     resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
     verbs: list[Literal["select", "read", "write"]] = ["select"]
@@ -185,18 +196,30 @@ class GrantSettings(_Strict):
     )
 
 
-class DenySettings(_Strict):
+class GrantSettings(GrantTerms):
+    """A grant by its id, in its tenant."""
+
+    id: Name
+    tenant: Tenant = "default"
+
+
+class DenyTerms(_Strict):
     """What nobody named in ``to`` may see, whatever the grants say.
 
-    Without ``tenant`` it holds in every one; without ``expires_at``, for good.
+    Without ``expires_at`` it holds for good.
     """
 
-    id: Name | None = None
-    tenant: Tenant | None = None
     to: Literal["*"] | _To
     resource: str = Field(pattern=r"^[a-z][a-z0-9]*://\S+$")
     columns: list[str] | None = Field(default=None, description="absent: the whole resource")
     expires_at: AwareDatetime | None = None
+
+
+class DenySettings(DenyTerms):
+    """A deny rule. Without ``tenant`` it holds in every one."""
+
+    id: Name | None = None
+    tenant: Tenant | None = None
 
 
 class LimitSettings(_Strict):
@@ -206,7 +229,18 @@ class LimitSettings(_Strict):
     result_rows: int = Field(default=200, ge=1, description="rows of a result, then cut")
     result_bytes: int = Field(default=64_000, ge=1_000, description="bytes of a result, then cut")
     action_timeout_s: float = Field(default=60, gt=0)
-    calls_per_minute: int = Field(default=600, ge=1, description="per subject and client")
+    calls_per_minute: int = Field(
+        default=600, ge=1, description="per subject and client: calls below /v1, tools in process"
+    )
+    unauthenticated_per_minute: int = Field(
+        default=120, ge=1, description="per address: calls below /v1 without a good token"
+    )
+    oauth_per_minute: int = Field(
+        default=600, ge=1, description="per address: requests to /oauth, metadata and pages"
+    )
+    tokens_per_minute: int = Field(
+        default=600, ge=1, description="per client: requests to the token endpoint"
+    )
 
 
 class RunSettings(_Strict):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from saaf_autogen.audit.tables import AuditRecordRow
+from saaf_autogen.audit.tables import AuditEntryRow
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.client import Client
 from saaf_autogen.db import Database
@@ -57,7 +57,9 @@ async def test_every_one_of_parallel_calls_leaves_one_record_refused_or_not(fold
     assert len(refused) == 7
     store = Database(f"sqlite:///{folder / '.saaf' / 'saaf.sqlite'}")
     with store.transaction(read=True) as session:
-        records = list(session.scalars(select(AuditRecordRow)))
+        records = list(
+            session.scalars(select(AuditEntryRow).where(AuditEntryRow.kind == "decision"))
+        )
     store.close()
     assert Counter(record.decision for record in records) == {"allowed": 1, "denied": 7}
     assert len({record.call_id for record in records}) == 8
@@ -75,11 +77,11 @@ async def test_a_call_that_the_host_fails_to_decide_leaves_its_record_too(folder
             await saaf.call("broken.ask")
     store = Database(f"sqlite:///{folder / '.saaf' / 'saaf.sqlite'}")
     with store.transaction(read=True) as session:
-        (record,) = session.scalars(select(AuditRecordRow))
+        (record,) = session.scalars(select(AuditEntryRow))
     store.close()
     assert (record.action, record.decision) == ("broken.ask", "denied")
-    assert "LookupError" in record.reason
-    assert "secret" not in record.reason
+    assert "LookupError" in record.body
+    assert "secret" not in record.body
 
 
 async def test_a_warehouse_without_a_granted_table_is_named_nowhere(folder: Path) -> None:

@@ -6,12 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from saaf_autogen.auth.clients import ClientStore, NewClient
+from saaf_autogen.auth.revisions import Revisions
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database
-from saaf_autogen.errors import Conflict, InvalidArguments, NotFound
+from saaf_autogen.errors import Conflict, InvalidArguments, NotFound, PreconditionFailed
 from saaf_autogen.settings import ClientSettings
 from saaf_autogen.testing.clock import ManualClock
 
@@ -135,11 +137,15 @@ def test_an_old_secret_lasts_for_the_overlap_of_its_rotation(
 
 
 def test_tenants_do_not_see_each_others_clients(store: ClientStore) -> None:
-    store.ensure([ANN], tenant="acme")
+    elsewhere = ANN.model_copy(update={"tenant": "acme"})
+    store.ensure([elsewhere])
     assert store.list() == []
     for look in (
         lambda: store.get("ann"),
         lambda: store.disable("ann"),
+        lambda: store.enable("ann"),
+        lambda: store.change(ANN),
+        lambda: store.remove("ann"),
         lambda: store.rotate_secret("ann"),
         lambda: store.webhook_secret("default", "ann"),
         lambda: store.rotate_webhook_secret("ann"),
@@ -148,8 +154,100 @@ def test_tenants_do_not_see_each_others_clients(store: ClientStore) -> None:
             look()
     with pytest.raises(Conflict):
         store.ensure([ANN])
-    store.ensure([])
     assert store.get("ann", tenant="acme").active
+    assert [client.id for client in store.list(tenant="acme")] == ["ann"]
+
+
+def test_a_change_of_another_version_than_was_read_is_refused(store: ClientStore) -> None:
+    store.add(BOB)
+    read = store.get("bob")
+    changed = store.change(BOB.model_copy(update={"title": "Bob"}), version=read.version)
+    assert (changed.title, changed.version) == ("Bob", read.version + 1)
+    for act in (
+        lambda: store.change(BOB, version=read.version),
+        lambda: store.disable("bob", version=read.version),
+        lambda: store.enable("bob", version=read.version),
+        lambda: store.remove("bob", version=read.version),
+        lambda: store.rotate_secret("bob", version=read.version),
+    ):
+        with pytest.raises(PreconditionFailed, match="version 2"):
+            act()
+    store.remove("bob", version=changed.version)
+    with pytest.raises(NotFound):
+        store.get("bob")
+
+
+def test_declared_clients_are_changed_in_the_file_alone(store: ClientStore) -> None:
+    store.ensure([ANN])
+    for act in (lambda: store.change(ANN), lambda: store.remove("ann")):
+        with pytest.raises(Conflict, match=r"saaf\.yaml"):
+            act()
+    store.ensure([])
+    store.remove("ann")
+    assert store.find("ann") is None
+
+
+def test_a_known_client_is_authenticated_without_the_store(
+    store: ClientStore, database: Database, clock: ManualClock
+) -> None:
+    new = store.add(BOB)
+    statements: list[str] = []
+    event.listen(
+        database.engine, "before_cursor_execute", lambda *given: statements.append(given[2])
+    )
+    for _ in range(3):
+        assert store.authenticate("bob", new.client_secret) is not None
+        assert store.authenticate("bob", "wrong") is None
+    assert len(statements) == 2  # BEGIN and one SELECT
+    clock.advance(61)
+    assert store.find("bob") is not None
+    assert len(statements) == 4
+
+
+def test_what_other_processes_change_counts_after_a_flush(
+    store: ClientStore, database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    new = store.add(BOB)
+    assert store.authenticate("bob", new.client_secret) is not None
+    other = ClientStore(database, Sealer.load(tmp_path), clock, ScopeRegistry())
+    revisions = Revisions(database)
+    revisions.changed()
+    for change in (
+        lambda: other.rotate_secret("bob"),
+        lambda: other.disable("bob"),
+        lambda: other.remove("bob"),
+    ):
+        change()
+        assert revisions.changed() == {"principals"}
+    store.flush()
+    assert store.authenticate("bob", new.client_secret) is None
+
+
+def test_public_clients_and_those_with_keys_have_no_secret(store: ClientStore) -> None:
+    public = ClientSettings(
+        id="app", authentication="none", grant_types=["refresh_token"], scopes=["rag:read"]
+    )
+    assert store.add(public).client_secret == ""
+    for secret in ("", "no client has this secret", "None"):
+        assert store.authenticate("app", secret) is None
+    with pytest.raises(Conflict, match="no secret"):
+        store.rotate_secret("app")
+    store.change(public.model_copy(update={"authentication": "secret"}))
+    assert store.authenticate("app", store.rotate_secret("app")) is not None
+    store.change(public)
+    assert store.find("app") == store.get("app")
+
+
+def test_builtin_clients_tell_of_no_secret_and_yield_to_declared_ones(store: ClientStore) -> None:
+    builtin = ClientSettings(id="cli", authentication="none", grant_types=["refresh_token"])
+    kept: list[NewClient] = []
+    assert store.ensure([], builtin=[builtin], keep=kept.extend) == kept == []
+    assert store.get("cli").declared
+    own = builtin.model_copy(update={"title": "Ours"})
+    store.ensure([own], builtin=[builtin])
+    assert store.get("cli").title == "Ours"
+    store.ensure([])
+    assert not store.get("cli").active
 
 
 def test_threads_that_start_at_once_make_each_client_once(store: ClientStore) -> None:

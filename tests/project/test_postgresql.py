@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
-from saaf_autogen.audit.tables import AuditRecordRow
+from saaf_autogen.audit import AuditFilter, AuditReader
 from saaf_autogen.db import Database
 from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.testing import CallbackReceiver, RunningHost
@@ -34,5 +34,11 @@ async def test_the_main_job_runs_on_postgresql(
     store = Database(postgres_url)
     with store.transaction(read=True) as session:
         assert session.scalar(select(RunRow.status)) == "completed"
-        assert session.scalar(select(func.count()).select_from(AuditRecordRow)) == 2
+    audit = AuditReader(store)
+    calls = [
+        document
+        for entry in audit.stream("default", AuditFilter(run_id=run.id))
+        if (document := entry.document())["door"] == "tool"
+    ]
+    assert [call["decision"] for call in calls] == ["allowed", "allowed"]
     store.close()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock
@@ -97,6 +98,7 @@ def build(
         secret_for,
         settings,
         policy=Policy([], [], {}),
+        audit=AuditLog(database, "5a" * 32),
         notifier=notifier,
         clock=clock,
         poll_s=0.1,

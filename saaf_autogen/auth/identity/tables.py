@@ -53,7 +53,11 @@ class UserRow(Base):
 
 
 class GroupRow(Base):
-    """A group: what grants name in ``to.groups``, and scopes for its members."""
+    """A group: what grants name in ``to.groups``, and scopes for its members.
+
+    ``withdrawn_at`` is set while a declared group is gone from ``saaf.yaml``: it counts for
+    nothing, and has its members again when it comes back.
+    """
 
     __tablename__ = "groups"
 
@@ -65,6 +69,7 @@ class GroupRow(Base):
     version: Mapped[int] = mapped_column(Integer, default=1)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class MembershipRow(Base):

@@ -8,9 +8,10 @@ from typing import Any
 from authlib.oauth2.rfc6749 import OAuth2Error
 from joserfc import jwt
 
+from saaf_autogen.auth.jws import MAX_TOKEN_BYTES
 from saaf_autogen.auth.keys import ALGORITHM, SigningKeys
 from saaf_autogen.auth.server.order import TokenOrder
-from saaf_autogen.auth.tokens.signature import MAX_TOKEN_BYTES, TOKEN_TYPE
+from saaf_autogen.auth.tokens.signature import TOKEN_TYPE
 from saaf_autogen.clock import Clock
 
 __all__ = ["AccessTokens"]
@@ -33,22 +34,24 @@ class AccessTokens:
         self._lifetime_s = lifetime_s
 
     def issue(self, order: TokenOrder) -> dict[str, Any]:
-        """The token response (RFC 6749, section 5.1; RFC 9396, section 7).
+        """The token response (RFC 6749, section 5.1; RFC 9396, section 7; RFC 9449, section 5).
 
         Raises:
             OAuth2Error: the token would be larger than resource servers take.
         """
         scope = " ".join(order.scopes)
-        token = self._sign(self._claims(order, scope))
+        claims = self._claims(order, scope)
+        token = self._sign(claims)
         if len(token) > MAX_TOKEN_BYTES:
             raise OAuth2Error(
-                "The token would be too large: ask for less, or give the client fewer attributes.",
+                "The token would be too large: ask for less, or give its subject fewer groups and "
+                "attributes.",
                 error="invalid_request",
             )
         response: dict[str, Any] = {
             "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": self._lifetime_s,
+            "token_type": "Bearer" if order.jkt is None else "DPoP",
+            "expires_in": claims["exp"] - claims["iat"],
             "scope": scope,
         }
         if order.details is not None:
@@ -57,22 +60,29 @@ class AccessTokens:
 
     def _claims(self, order: TokenOrder, scope: str) -> dict[str, Any]:
         now = int(self._clock.now().timestamp())
-        client = order.client
+        ends = now + self._lifetime_s
         claims: dict[str, Any] = {
             "iss": self._issuer,
             "aud": order.audience[0] if len(order.audience) == 1 else list(order.audience),
             "sub": order.subject,
-            "client_id": client.id,
+            "client_id": order.client.id,
             "iat": now,
-            "exp": now + self._lifetime_s,
+            "exp": ends if order.expires_by is None else min(ends, order.expires_by),
             "jti": secrets.token_urlsafe(16),
             "scope": scope,
-            "tenant": client.tenant,
-            "groups": list(client.groups),
-            "attributes": dict(client.attributes),
+            "tenant": order.client.tenant,
+            "groups": list(order.groups),
+            "attributes": dict(order.attributes),
         }
-        if order.details is not None:
-            claims["authorization_details"] = list(order.details)
+        optional = {
+            "authorization_details": None if order.details is None else list(order.details),
+            "fam": order.family,
+            "act": order.actor,
+            "auth_time": order.auth_time,
+            "amr": list(order.amr) or None,
+            "cnf": None if order.jkt is None else {"jkt": order.jkt},
+        }
+        claims.update((name, value) for name, value in optional.items() if value is not None)
         return claims
 
     def _sign(self, claims: dict[str, Any]) -> str:

@@ -2,143 +2,205 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError, OAuth2Error
+from authlib.oauth2.rfc6749 import OAuth2Error
 
-from saaf_autogen.auth.clients import ClientStore
+from saaf_autogen.audit import AuditRecord
+from saaf_autogen.audit.record import new_call_id
+from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.keys import SigningKeys
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.auth.server.access_token import AccessTokens
-from saaf_autogen.auth.server.authentication import OAuthClient, authenticate
-from saaf_autogen.auth.server.grants import GRANTS
+from saaf_autogen.auth.server.assertions import ClientAssertions
+from saaf_autogen.auth.server.authentication import METHODS, Authentication
+from saaf_autogen.auth.server.client_keys import ClientKeys
+from saaf_autogen.auth.server.device_authorization import DeviceAuthorizationEndpoint
+from saaf_autogen.auth.server.engine import ChecksProofs, Engine
+from saaf_autogen.auth.server.id_token import IdTokens
+from saaf_autogen.auth.server.introspection import Introspection
+from saaf_autogen.auth.server.live_tokens import LiveTokens
 from saaf_autogen.auth.server.messages import Answer, FormRequest, OAuthForm, read_form
-from saaf_autogen.auth.server.metadata import resource_metadata, server_metadata
 from saaf_autogen.auth.server.revocation import Revocation
-from saaf_autogen.auth.tokens.revocation import RevokedTokens
+from saaf_autogen.auth.server.stores import ServerStores
+from saaf_autogen.auth.server.trace import Trace
 from saaf_autogen.clock import Clock
+from saaf_autogen.errors import AuditUnavailable, RateLimited
+from saaf_autogen.limits import Limits
+from saaf_autogen.settings import OAuthSettings
 
-__all__ = ["LIFETIME_S", "Issuer"]
-
-LIFETIME_S = 300
+__all__ = ["Issuer"]
 
 
 class Issuer:
-    """Issues access tokens to the clients of ``clients``.
+    """Issues tokens to clients, for themselves and for users.
 
-    ``token`` and ``revoke`` use the store: call them in a thread. The rest answers from memory.
+    ``token``, ``device_authorization``, ``introspect`` and ``revoke`` use the stores: call them in
+    a worker thread. The rest answers from memory.
 
     Args:
         url: the public address, without a slash at its end; also the issuer's name.
-        clients: who may ask.
+        stores: clients, users, codes, families.
         keys: signs; its ``load`` must have been called.
-        revoked: where revocations go.
         scopes: all scopes that this host knows.
         clock: tells the time.
+        proofs: checks DPoP proofs, each of which counts once in the whole deployment.
+        client_keys: the keys of clients that sign assertions.
+        settings: lifetimes.
+        limits: how much a client may ask in a minute.
         resources: what tokens may be for; the first is the default. Default: ``url`` alone.
+        note: takes the record of each decision, in any thread and without waiting. If it raises
+            ``AuditUnavailable``, nothing is issued.
+
+    Attributes:
+        id_tokens: for whoever must read one that was issued, as an ``id_token_hint``.
+        authentication: authenticates clients, for further endpoints.
     """
 
     def __init__(
         self,
         *,
         url: str,
-        clients: ClientStore,
+        stores: ServerStores,
         keys: SigningKeys,
-        revoked: RevokedTokens,
         scopes: ScopeRegistry,
         clock: Clock,
+        proofs: ChecksProofs,
+        client_keys: ClientKeys,
+        settings: OAuthSettings,
+        limits: Limits,
         resources: Sequence[str] = (),
+        note: Callable[[AuditRecord], None] = lambda _record: None,
     ) -> None:
         self.url = url.rstrip("/")
         self.resources = tuple(resources) or (self.url,)
         self.scopes = scopes
         self._keys = keys
-        tokens = AccessTokens(self.url, keys, clock, lifetime_s=LIFETIME_S)
-        self._server = _Server(clients, keys, revoked, scopes, self.resources, tokens)
+        self._clock = clock
+        self._note = note
+        self._limits = limits
+        audiences = (self.url, f"{self.url}/oauth/token")
+        assertions = ClientAssertions(audiences, client_keys, stores.once, clock)
+        lifetime_s = settings.access_token_s
+        self.authentication = Authentication(stores.directory, stores.clients, assertions)
+        self.id_tokens = IdTokens(self.url, keys, clock, lifetime_s=lifetime_s)
+        self.live_tokens = LiveTokens(self.url, keys, stores, clock)
+        self._engine = Engine(
+            issuer=self.url,
+            stores=stores,
+            authentication=self.authentication,
+            access_tokens=AccessTokens(self.url, keys, clock, lifetime_s=lifetime_s),
+            id_tokens=self.id_tokens,
+            live_tokens=self.live_tokens,
+            proofs=proofs,
+            scopes=scopes,
+            resources=self.resources,
+            clock=clock,
+            limits=limits,
+        )
 
     def token(self, request: FormRequest) -> Answer:
         """The token endpoint (RFC 6749, section 3.2)."""
-        return self._answer(request, self._server.create_token)
+        return self._answer("token", request, self._engine.answer_token)
 
     def revoke(self, request: FormRequest) -> Answer:
         """The revocation endpoint (RFC 7009)."""
-        return self._answer(request, self._server.create_revocation)
+        return self._endpoint("revoke", Revocation.ENDPOINT_NAME, request)
+
+    def introspect(self, request: FormRequest) -> Answer:
+        """The introspection endpoint (RFC 7662)."""
+        return self._endpoint("introspect", Introspection.ENDPOINT_NAME, request)
+
+    def device_authorization(self, request: FormRequest) -> Answer:
+        """The device authorization endpoint (RFC 8628, section 3.1)."""
+        endpoint = DeviceAuthorizationEndpoint.ENDPOINT_NAME
+        return self._endpoint("device_authorization", endpoint, request)
+
+    def further(
+        self,
+        path: str,
+        request: FormRequest,
+        work: Callable[[OAuthForm, ClientRecord, str | None], Answer],
+    ) -> Answer:
+        """Another endpoint for forms, with the same authentication, limits, errors and audit.
+
+        Args:
+            path: its last part, below ``/oauth/``.
+            request: what was posted.
+            work: given the form, its client, and the thumbprint of the key that the request
+                proved to hold (RFC 9449), if any.
+        """
+
+        def authenticated(form: OAuthForm) -> Answer:
+            client: ClientRecord = self._engine.authenticate_client(form, METHODS).record
+            return work(form, client, self._engine.proof_key(form, client, required=False))
+
+        return self._answer(path, request, authenticated)
 
     def jwks(self) -> dict[str, Any]:
         """The public keys."""
         return self._keys.jwks()
 
-    def metadata(self) -> dict[str, Any]:
-        """The authorization server's metadata (RFC 8414, OIDC Discovery)."""
-        return server_metadata(self.url, self.scopes)
+    def _endpoint(self, path: str, endpoint: str, request: FormRequest) -> Answer:
+        return self._answer(
+            path, request, lambda form: self._engine.answer_endpoint(endpoint, form)
+        )
 
-    def resource_metadata(self, path: str = "") -> dict[str, Any] | None:
-        """The metadata of the resource at ``url/path`` (RFC 9728), or None if there is none."""
-        resource = f"{self.url}/{path}".rstrip("/")
-        if resource not in self.resources:
-            return None
-        return resource_metadata(resource, self.url, self.scopes)
-
-    def _answer(self, request: FormRequest, work: Callable[[OAuthForm], Answer]) -> Answer:
-        try:
-            return work(read_form(request))
-        except OAuth2Error as error:
-            return self._server.handle_error_response(None, error)
-
-
-class _Server(AuthorizationServer):  # type: ignore[misc]  # Authlib has no types
-    """Authlib's side: its hooks, filled in. The grants read the public attributes."""
-
-    def __init__(
-        self,
-        clients: ClientStore,
-        keys: SigningKeys,
-        revoked: RevokedTokens,
-        scopes: ScopeRegistry,
-        resources: tuple[str, ...],
-        access_tokens: AccessTokens,
-    ) -> None:
-        super().__init__()
-        self._clients = clients
-        self.keys = keys
-        self.revoked = revoked
-        self.scopes = scopes
-        self.resources = resources
-        self.access_tokens = access_tokens
-        for grant in GRANTS:
-            self.register_grant(grant)
-        self.register_endpoint(Revocation)
-
-    def create_token(self, request: OAuthForm) -> Answer:
-        if "grant_type" not in request.form:
-            raise InvalidRequestError("grant_type is missing.")
-        answer: Answer = self.create_token_response(request)
-        return answer
-
-    def create_revocation(self, request: OAuthForm) -> Answer:
-        answer: Answer = self.create_endpoint_response(Revocation.ENDPOINT_NAME, request)
-        return answer
-
-    def authenticate_client(
-        self, request: OAuthForm, methods: Sequence[str], endpoint: str = "token"
-    ) -> OAuthClient:
-        return authenticate(request, self._clients)
-
-    def create_oauth2_request(self, request: OAuthForm) -> OAuthForm:
-        return request
-
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Authlib tells of events; nobody listens yet."""
-
-    def handle_response(
-        self, status: int, body: Mapping[str, Any], headers: Sequence[tuple[str, str]]
+    def _answer(
+        self, path: str, request: FormRequest, work: Callable[[OAuthForm], Answer]
     ) -> Answer:
-        return Answer(status, body, dict(headers))
+        trace = Trace()
+        try:
+            form = read_form(request, f"/oauth/{path}")
+            trace = form.trace
+            answer = work(form)
+        except OAuth2Error as error:
+            answer = self._engine.handle_error_response(None, error)
+        except RateLimited as refusal:
+            return self._limited(path, request, trace, refusal)
+        return self._noted(path, request, trace, answer)
 
-    def handle_error_response(self, request: OAuthForm | None, error: OAuth2Error) -> Answer:
-        status, body, headers = error(None)
-        # Some of Authlib's sentences quote the request; RFC 6749 allows printable ASCII only.
-        said = "".join(c for c in body.get("error_description", "") if " " <= c <= "~")
-        body["error_description"] = said.replace('"', "'").replace("\\", "/")[:300]
-        return self.handle_response(status, body, headers)
+    def _noted(self, path: str, request: FormRequest, trace: Trace, answer: Answer) -> Answer:
+        try:
+            self._note(self._record(f"oauth.{path}", request.address, trace, answer))
+        except AuditUnavailable as error:
+            return _unavailable(503, error.detail, {})
+        return answer
+
+    def _limited(
+        self, path: str, request: FormRequest, trace: Trace, refusal: RateLimited
+    ) -> Answer:
+        wait = {"Retry-After": str(refusal.extra["retry_after"]), **refusal.extra["ratelimit"]}
+        answer = _unavailable(429, refusal.detail, wait)
+        try:
+            self._limits.told.take(trace.tenant, trace.subject)
+        except RateLimited:
+            return answer
+        return self._noted(path, request, trace, answer)
+
+    def _record(self, action: str, address: str, trace: Trace, answer: Answer) -> AuditRecord:
+        error = answer.body.get("error")
+        details = dict(trace.details)
+        if trace.grant_type is not None:
+            details["grant_type"] = trace.grant_type[:100]
+        return AuditRecord(
+            call_id=new_call_id(),
+            at=self._clock.now(),
+            tenant=trace.tenant,
+            issuer=self.url,
+            subject=trace.subject,
+            door="oauth",
+            action=action,
+            decision="denied" if error else "allowed",
+            reason=str(error or ""),
+            actors=trace.actors,
+            client_id=trace.client_id,
+            address=address or None,
+            details=details,
+        )
+
+
+def _unavailable(status: int, detail: str, headers: dict[str, str]) -> Answer:
+    body = {"error": "temporarily_unavailable", "error_description": detail}
+    return Answer(status, body, {"Cache-Control": "no-store", **headers})

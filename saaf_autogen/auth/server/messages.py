@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749 import InvalidRequestError, OAuth2Payload, OAuth2Request
 
+from saaf_autogen.auth.server.trace import Trace
+
 __all__ = ["MAX_FORM_BYTES", "Answer", "FormRequest", "OAuthForm", "read_form"]
 
 MAX_FORM_BYTES = 32_768
@@ -28,12 +30,16 @@ class FormRequest:
         authorization: every ``Authorization`` header that came.
         query: the query of the address, undecoded.
         body: at most ``MAX_FORM_BYTES``.
+        dpop: every ``DPoP`` header that came (RFC 9449).
+        address: where it came from, for limits; "" if that is not known.
     """
 
     content_type: str
     authorization: tuple[str, ...]
     query: str
     body: bytes
+    dpop: tuple[str, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,13 +68,29 @@ class _Payload(OAuth2Payload):  # type: ignore[misc]  # Authlib has no types
 
 
 class OAuthForm(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
-    """The request as Authlib's grants read it; only the body has parameters."""
+    """The request as Authlib's grants read it; only the body has parameters.
 
-    def __init__(self, authorization: str | None, pairs: list[tuple[str, str]]) -> None:
+    Attributes:
+        dpop: as in ``FormRequest``.
+        path: of the endpoint, to which a proof must be.
+        trace: what the audit is to know of it.
+    """
+
+    def __init__(
+        self,
+        authorization: str | None,
+        pairs: list[tuple[str, str]],
+        *,
+        dpop: tuple[str, ...] = (),
+        path: str = "",
+    ) -> None:
         # Authlib refuses plain http here; where TLS ends is for the deployment to say.
         super().__init__("POST", "https://issuer.invalid/")
         self.authorization = authorization
         self.payload = _Payload(pairs)
+        self.dpop = dpop
+        self.path = path
+        self.trace = Trace()
 
     @property
     def args(self) -> dict[str, str]:
@@ -86,7 +108,7 @@ class OAuthForm(OAuth2Request):  # type: ignore[misc]  # Authlib has no types
         return list(self.payload.datalist.get(name, ()))
 
 
-def read_form(request: FormRequest) -> OAuthForm:
+def read_form(request: FormRequest, path: str = "") -> OAuthForm:
     """Check the form of a request, before anything of its content.
 
     A parameter without a value counts as absent (RFC 6749, section 3.2).
@@ -109,7 +131,8 @@ def read_form(request: FormRequest) -> OAuthForm:
     if any(_CONTROL.search(text) for pair in pairs for text in pair):
         raise InvalidRequestError("A parameter holds control characters.")
     authorization = request.authorization[0] if request.authorization else None
-    return OAuthForm(authorization, [(name, value) for name, value in pairs if value])
+    given = [(name, value) for name, value in pairs if value]
+    return OAuthForm(authorization, given, dpop=request.dpop, path=path)
 
 
 def _pairs(body: bytes) -> list[tuple[str, str]]:

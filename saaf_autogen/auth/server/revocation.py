@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Literal
 
 from authlib.oauth2.rfc6749 import InvalidRequestError
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 
 from saaf_autogen.auth.server.authentication import METHODS, OAuthClient
 from saaf_autogen.auth.server.messages import OAuthForm
-from saaf_autogen.auth.tokens.signature import read_signed
-from saaf_autogen.errors import Unauthenticated
 
 __all__ = ["Revocation"]
-
-# Verifiers may take a token this much longer than its ``exp`` says.
-_SKEW = timedelta(seconds=60)
 
 
 @dataclass(frozen=True)
 class _IssuedToken:
-    claims: dict[str, Any]
+    kind: Literal["access", "refresh"]
+    id: str
+    client_id: str
+    tenant: str
 
     def check_client(self, client: OAuthClient) -> bool:
-        return bool(self.claims.get("client_id") == client.get_client_id())
+        return self.client_id == client.get_client_id() and self.tenant == client.record.tenant
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no types
-    """What is no token of ours counts as revoked already; another client's token is refused."""
+    """What is no token of ours counts as revoked already; another client's token is refused.
+
+    A refresh token takes its family with it, access tokens and all; an access token ends alone.
+    """
 
     CLIENT_AUTH_METHODS = list(METHODS)
 
@@ -39,15 +39,21 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no ty
             raise InvalidRequestError("The token is missing.")
 
     def query_token(self, token_string: str, token_type_hint: str | None) -> _IssuedToken | None:
-        """The token, if one of our keys signed it."""
-        try:
-            return _IssuedToken(read_signed(token_string, self.server.keys))
-        except Unauthenticated:
+        """The token, if one of our keys signed it, or if it is a refresh token of ours."""
+        claims = self.server.live_tokens.signed(token_string)
+        if claims is not None:
+            return _IssuedToken("access", claims["jti"], claims["client_id"], claims["tenant"])
+        record = self.server.stores.refresh_tokens.find(token_string)
+        if record is None:
             return None
+        family = record.family
+        return _IssuedToken("refresh", family.id, family.client_id, family.tenant)
 
     def revoke_token(self, token: _IssuedToken, request: OAuthForm) -> None:
-        """Remember its id until it would have expired."""
-        expires = datetime.fromtimestamp(token.claims["exp"], UTC) + _SKEW
-        self.server.revoked.revoke(
-            token.claims["jti"], tenant=token.claims["tenant"], expires_at=expires
-        )
+        """End it, for this process at once and for others within two seconds."""
+        stores = self.server.stores
+        request.trace.details[token.kind] = token.id
+        if token.kind == "refresh":
+            stores.families.revoke(token.id, "revoked by its client")
+        else:
+            stores.revoked.revoke(token.id, tenant=token.tenant)

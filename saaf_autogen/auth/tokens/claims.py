@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.auth.tokens.signature import refused
 
-__all__ = ["check_times", "principal_of"]
+__all__ = ["check_times", "principal_of", "read_actors", "read_details"]
 
 _MAX_ACTORS = 8
 
@@ -34,8 +34,8 @@ def check_times(claims: Mapping[str, Any], *, now: float, skew_s: float) -> floa
 def principal_of(claims: Mapping[str, Any], *, issuer: str, audience: str) -> Principal:
     """Who a token with these claims speaks for.
 
-    A subject that looks like a client's must be the very client that got the token, so that no
-    user can be taken for a client.
+    A subject that looks like a client's must be the very client that got the token, unless that
+    one acts for it, so that no user can be taken for a client.
 
     Raises:
         Unauthenticated: the claims are not those of an access token for us.
@@ -45,12 +45,14 @@ def principal_of(claims: Mapping[str, Any], *, issuer: str, audience: str) -> Pr
     if audience not in _listed(claims.get("aud")):
         raise refused("The access token is for another audience.")
     subject, client = _text(claims, "sub"), _text(claims, "client_id")
-    is_client = subject == f"client:{client}"
-    if subject.startswith("client:") and not is_client:
+    is_client = subject.startswith("client:")
+    # In an exchanged token (RFC 8693), another client acts for the one that is the subject.
+    if is_client and subject != f"client:{client}" and "act" not in claims:
         raise refused("The access token's subject is not the client that it was issued to.")
-    details = claims.get("authorization_details")
-    if details is not None and not isinstance(details, list):
-        raise refused("The access token's authorization_details are not an array.")
+    details = read_details(claims)
+    family = claims.get("fam")
+    if family is not None and not isinstance(family, str):
+        raise refused("The access token's fam is not text.")
     try:
         return Principal(
             issuer=issuer,
@@ -61,14 +63,33 @@ def principal_of(claims: Mapping[str, Any], *, issuer: str, audience: str) -> Pr
             groups=frozenset(claims.get("groups", ())),
             attributes=claims.get("attributes", {}),
             scopes=frozenset(_scope(claims).split(" ")) - {""},
-            token_grants=None if details is None else tuple(details),
-            actors=_actors(claims.get("act")),
+            token_grants=details,
+            actors=read_actors(claims.get("act")),
+            token_id=_text(claims, "jti"),
+            family=family,
         )
     except (ValidationError, TypeError) as error:
         raise refused("The access token's claims are not those of a principal.") from error
 
 
-def _actors(act: object) -> tuple[Actor, ...]:
+def read_details(claims: Mapping[str, Any]) -> tuple[dict[str, Any], ...] | None:
+    """The ``authorization_details`` of a token (RFC 9396, section 9.1); None if it has none.
+
+    Raises:
+        Unauthenticated: they are not an array.
+    """
+    details = claims.get("authorization_details")
+    if details is not None and not isinstance(details, list):
+        raise refused("The access token's authorization_details are not an array.")
+    return None if details is None else tuple(details)
+
+
+def read_actors(act: object) -> tuple[Actor, ...]:
+    """The chain of ``act`` (RFC 8693, section 4.1), outermost first.
+
+    Raises:
+        Unauthenticated: it cannot be read, or has no end.
+    """
     actors: list[Actor] = []
     while act is not None:
         subject = act.get("sub") if isinstance(act, dict) else None

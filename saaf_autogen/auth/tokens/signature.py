@@ -1,4 +1,4 @@
-"""The signature of an access token, and nothing of its claims."""
+"""The signature of an access token of our own, and nothing of its claims."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jws import JWSRegistry
 
+from saaf_autogen.auth.jws import MAX_TOKEN_BYTES
 from saaf_autogen.auth.keys import ALGORITHM, KeySource
 from saaf_autogen.errors import Unauthenticated
 
-__all__ = ["MAX_TOKEN_BYTES", "TOKEN_TYPE", "read_signed", "refused"]
+__all__ = ["TOKEN_TYPE", "read_signed", "refused"]
 
-MAX_TOKEN_BYTES = 16_384
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - a media type
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
 

@@ -1,13 +1,16 @@
-"""Carries revocations and new keys of other processes into this one."""
+"""Carries what other processes change into this one: keys, revocations, principals, grants."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from collections.abc import Callable
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.auth.keys import SigningKeys
+from saaf_autogen.auth.revisions import Revisions, Topic
 from saaf_autogen.auth.tokens.revocation import RevokedTokens
 from saaf_autogen.auth.tokens.verifier import TokenVerifier
 
@@ -17,7 +20,15 @@ _log = logging.getLogger(__name__)
 
 
 class TokenWatch:
-    """Polls the store every ``interval_s`` seconds and flushes the verifier on changes."""
+    """Polls the store every ``interval_s`` seconds and tells those who remember something of it.
+
+    Args:
+        keys: the embedded issuer's; when they change, the verifier forgets its tokens.
+        revoked: revoked tokens; the same.
+        verifier: what forgets.
+        revisions: the numbers of users, clients, groups and grants; None follows none.
+        interval_s: seconds between two looks.
+    """
 
     def __init__(
         self,
@@ -25,12 +36,24 @@ class TokenWatch:
         revoked: RevokedTokens,
         verifier: TokenVerifier,
         *,
-        interval_s: float = 2,
+        revisions: Revisions | None = None,
+        interval_s: float = 1,
     ) -> None:
         self._keys = keys
         self._revoked = revoked
         self._verifier = verifier
+        self._revisions = revisions
         self._interval_s = interval_s
+        self._callbacks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
+        self._changed: set[str] = set()
+
+    def subscribe(self, topic: Topic, callback: Callable[[], object]) -> None:
+        """Have ``callback`` called in a thread whenever something of the topic changed.
+
+        The first look counts as a change. A callback that fails because the store is away is
+        called again at the next look.
+        """
+        self._callbacks[topic].append(callback)
 
     async def poll(self) -> None:
         """Look once."""
@@ -38,6 +61,12 @@ class TokenWatch:
         revoked = await asyncio.to_thread(self._revoked.load)
         if keys or revoked:
             self._verifier.flush()
+        if self._revisions is not None:
+            self._changed |= await asyncio.to_thread(self._revisions.changed)
+        for topic in sorted(self._changed):
+            for callback in self._callbacks[topic]:
+                await asyncio.to_thread(callback)
+            self._changed.discard(topic)
 
     async def run(self) -> None:
         """Look again and again, until cancelled; a store that is away is logged and retried."""
@@ -46,5 +75,5 @@ class TokenWatch:
                 await self.poll()
             except SQLAlchemyError as error:
                 name = type(error).__name__
-                _log.error("revocations could not be read (%s); the last known ones hold", name)
+                _log.error("the store could not be read (%s); what was last known holds", name)
             await asyncio.sleep(self._interval_s)

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+from authlib.oauth2.rfc6749 import InvalidClientError
 
-from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
-
-from saaf_autogen.auth.server.authentication import METHODS
+from saaf_autogen.auth.server.authentication import CONFIDENTIAL_METHODS
+from saaf_autogen.auth.server.grants.grant import Grant, TokenAnswer
 from saaf_autogen.auth.server.order import TokenOrder, audience_for, details_for, scopes_for
 
 __all__ = ["ClientCredentials"]
 
 
-class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib has no types
-    """The subject is ``client:ID``, a name that no user can have."""
+class ClientCredentials(Grant):
+    """The subject is ``client:ID``, a name that no user can have. Not for public clients."""
 
-    TOKEN_ENDPOINT_AUTH_METHODS = list(METHODS)
+    GRANT_TYPE = "client_credentials"
+    TOKEN_ENDPOINT_AUTH_METHODS = list(CONFIDENTIAL_METHODS)
 
-    def validate_requested_scope(self) -> None:
-        """Nothing yet: scopes are checked against the client, with the rest of the order."""
-
-    def create_token_response(self) -> tuple[int, dict[str, Any], list[tuple[str, str]]]:
+    def create_token_response(self) -> TokenAnswer:
         """Check what is asked for and issue the token; there is no refresh token."""
-        record = self.request.client.record
+        record = self.record
+        if record.authentication == "none":
+            raise InvalidClientError("A public client cannot act for itself.", status_code=401)
         order = TokenOrder(
             subject=f"client:{record.id}",
             client=record,
             scopes=scopes_for(self.request, record, self.server.scopes),
             audience=audience_for(self.request, self.server.resources),
             details=details_for(self.request),
+            groups=record.groups,
+            attributes=record.attributes,
+            jkt=self.jkt,
         )
-        return 200, self.server.access_tokens.issue(order), self.TOKEN_RESPONSE_HEADER
+        return self.answer(self.server.issue(self.request, order))

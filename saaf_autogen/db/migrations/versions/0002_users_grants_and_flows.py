@@ -12,6 +12,10 @@ depends_on = None
 def upgrade() -> None:
     """Apply."""
     _widen_clients()
+    with op.batch_alter_table("revoked_tokens", schema=None) as batch_op:
+        batch_op.alter_column(
+            "jti", existing_type=sa.String(length=64), type_=sa.String(length=128)
+        )
     op.create_table(
         "grants",
         sa.Column("tenant", sa.String(length=63), nullable=False),
@@ -34,6 +38,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_groups")),
     )
     op.create_table(
@@ -316,6 +321,10 @@ def _widen_clients() -> None:
 
 def downgrade() -> None:
     """Undo."""
+    with op.batch_alter_table("revoked_tokens", schema=None) as batch_op:
+        batch_op.alter_column(
+            "jti", existing_type=sa.String(length=128), type_=sa.String(length=64)
+        )
     with op.batch_alter_table("clients", schema=None) as batch_op:
         batch_op.alter_column("secret_hash", existing_type=sa.VARCHAR(length=64), nullable=False)
         batch_op.drop_column("updated_at")

@@ -1,0 +1,1 @@
+"""The pages over HTTP, as something that is no browser sees them."""

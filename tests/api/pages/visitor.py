@@ -1,0 +1,66 @@
+"""Something that visits pages as a browser does, and can be told not to."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from tests.people_site import PASSWORD
+from tests.site import Site
+
+__all__ = ["Visitor", "form_token"]
+
+_TOKEN = re.compile(r'name="form_token" value="([0-9a-f]{64})"')
+_INPUT = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
+
+
+def form_token(response: httpx.Response) -> str:
+    """The token in the forms of a page."""
+    found = _TOKEN.search(response.text)
+    assert found, response.text
+    return found[1]
+
+
+class Visitor:
+    """A browser without a screen: cookies, ``Origin`` and the hidden fields of forms."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.http = httpx.Client(base_url=site.url, timeout=30)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.http.close()
+
+    def get(self, path: str) -> httpx.Response:
+        """A page, redirects not followed."""
+        return self.http.get(path)
+
+    def send(
+        self,
+        page: httpx.Response,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        **fields: str,
+    ) -> httpx.Response:
+        """The form of a page, with what is hidden in it and what is typed."""
+        hidden = {name: unescape(value) for name, value in _INPUT.findall(page.text)}
+        sent = {"Origin": "null", "Sec-Fetch-Site": "same-origin"} if headers is None else headers
+        return self.http.post(path, data={**hidden, **fields}, headers=sent)
+
+    def sign_in(self, username: str, password: str = PASSWORD, *, next: str = "") -> httpx.Response:
+        """Sign in by the page."""
+        page = self.http.get("/sign-in", params={"next": next, "again": "1"})
+        return self.send(page, "/sign-in", username=username, password=password)
