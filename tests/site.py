@@ -102,7 +102,8 @@ def serving_site(
         (folder / "saaf.yaml").write_text(yaml.safe_dump({**body, **settings}))
         clock = clock or ManualClock()
         url = f"http://{name}:{port}"
-        server = ServerSettings(host="127.0.0.1", port=port, url=url)
+        proxies = settings.get("server", {}).get("trusted_proxies", [])
+        server = ServerSettings(host="127.0.0.1", port=port, url=url, trusted_proxies=proxies)
         project = Project(read_deployment(folder), server=server, clock=clock)
         app = create_app(project)
         extend(app)

@@ -276,8 +276,11 @@ class ContextFactory:
         self._metadata.close()
 
     def _data_of(self, principal: Principal) -> CallerData:
-        # Grants and files are fixed while the host runs, so the principal alone decides.
-        key = principal.model_dump_json()
+        # Read before deciding: what is kept under an edition may be newer than it, never older.
+        edition = self._policy.edition()
+        # Which token it came with decides nothing of what is seen.
+        who = principal.model_dump_json(exclude={"token_id", "family", "client_id"})
+        key = f"{edition} {who}"
         data = self._kept.pop(key, None)
         if data is None:
             access = {

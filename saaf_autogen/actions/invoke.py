@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +27,7 @@ from saaf_autogen.audit import (
 )
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
+from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import (
     ApprovalRequired,
@@ -90,6 +91,7 @@ class Invoker:
         limits: LimitSettings,
         calls: RateLimiter,
         clock: Clock,
+        standing: Standing | None = None,
     ) -> None:
         self._registry = registry
         self._policy = policy
@@ -99,6 +101,11 @@ class Invoker:
         self._limits = limits
         self._calls = calls
         self._clock = clock
+        self._standing = standing
+
+    async def as_it_stands(self, principal: Principal) -> Principal:
+        """The principal with what it holds now; raises as ``Standing.now``."""
+        return principal if self._standing is None else await self._standing.now(principal)
 
     def visible_to(self, principal: Principal) -> list[ActionSpec]:
         """The actions that a principal holds all scopes for."""
@@ -116,6 +123,9 @@ class Invoker:
         attempt = _Attempt(call, new_call_id(), self._clock.monotonic())
         self._audit.require_room()
         try:
+            principal = await self.as_it_stands(call.principal)
+            if principal is not call.principal:
+                attempt.call = call = replace(call, principal=principal)
             action = self._registry.get(call.name)
             context = self._contexts.build(call.principal, attempt.call_id, call.run_id)
             earlier = await self._decide(action, context, attempt)

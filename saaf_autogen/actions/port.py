@@ -24,7 +24,8 @@ class LocalPort:
 
     async def list_actions(self) -> list[ActionSpec]:
         """The actions that the principal holds all scopes for."""
-        return self._invoker.visible_to(self._principal)
+        principal = await self._invoker.as_it_stands(self._principal)
+        return self._invoker.visible_to(principal)
 
     async def call(
         self, name: str, arguments: dict[str, Any], *, idempotency_key: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Request
@@ -67,6 +68,9 @@ async def verified_token(request: Request) -> Verified:
         verified = await identity.verifier.verify(token)
         if scheme == "DPoP" or verified.jkt is not None:
             _check_sender(request, scheme, token, verified, identity)
+        principal = await identity.standing.now(verified.principal)
+        if principal is not verified.principal:
+            verified = replace(verified, principal=principal)
     except Unauthenticated as error:
         error.extra["www_authenticate"] = challenge(
             error, identity.issuer.url, scheme=scheme_of(request)

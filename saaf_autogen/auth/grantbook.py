@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -137,6 +138,8 @@ class GrantBook:
         self._clock = clock
         self._policy = policy
         self._declared = declared or DeclaredRules.of(Settings())
+        self._loading = threading.Lock()
+        self._loaded: Sequence[_Stored] | None = None
 
     def over(self, database: Database) -> GrantBook:
         """This book over another view of its store, such as one ``joined`` to a transaction."""
@@ -148,16 +151,21 @@ class GrantBook:
 
     def load(self) -> None:
         """Read the store and have the policy decide by what it says."""
-        with self._database.transaction(read=True) as session:
-            rows = _rows(session)
-        grants, denials = [*self._declared.compiled.grants], [*self._declared.compiled.denials]
-        for row in rows:
-            compiled = self._compiled(row)
-            if isinstance(compiled, Grant):
-                grants.append(compiled)
-            else:
-                denials.append(compiled)
-        self._policy.replace(RuleSet(grants, denials))
+        # One at a time, or what was read first could come to hold last.
+        with self._loading:
+            with self._database.transaction(read=True) as session:
+                rows = _rows(session)
+            if rows == self._loaded:
+                return
+            rules = [self._compiled(row) for row in rows]
+            declared = self._declared.compiled
+            self._policy.replace(
+                RuleSet(
+                    (*declared.grants, *(rule for rule in rules if isinstance(rule, Grant))),
+                    (*declared.denials, *(rule for rule in rules if isinstance(rule, Denial))),
+                )
+            )
+            self._loaded = rows
 
     def list(
         self,

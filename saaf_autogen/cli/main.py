@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import audit, clients, semantic
+from saaf_autogen.cli import audit, clients, groups, semantic, users
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -38,7 +38,9 @@ app = typer.Typer(
 )
 app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
+app.add_typer(groups.app, name="groups")
 app.add_typer(semantic.app, name="semantic")
+app.add_typer(users.app, name="users")
 
 
 def _version(wanted: bool) -> None:

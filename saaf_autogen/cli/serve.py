@@ -85,6 +85,7 @@ async def _host(
         await project.close()
         raise
     _introduce(console, project)
+    await _offer_first_admin(console, project)
     await server.serve(sockets=[address])
 
 
@@ -124,3 +125,13 @@ def _introduce(console: Console, project: Project) -> None:
         console.print(f"  made the clients {names}; their secrets: {project.secrets.path}")
     for model, variable in project.models.missing_keys().items():
         console.print(f"  [yellow]the model {model} needs the variable {variable}[/]")
+
+
+async def _offer_first_admin(console: Console, project: Project) -> None:
+    """While nobody may administrate: a token that makes who may. It ends with the next start."""
+    if not project.settings.oauth.enabled:
+        return
+    offered = await asyncio.to_thread(project.identity.people.invitations.first_admin)
+    if offered:
+        console.print(f"  nobody is an admin yet: open {project.server.public_url}/setup")
+        console.print(f"  and use this token, once: [bold]{offered.token}[/]")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from saaf_autogen.audit import AuditLog, AuditReader
 from saaf_autogen.auth.administration import Administration
+from saaf_autogen.auth.administration.access import AccessAdministration
 from saaf_autogen.auth.administration.ledger import Ledger
 from saaf_autogen.auth.administration.stores import Stores
 from saaf_autogen.auth.clients import ClientStore
@@ -34,6 +35,7 @@ def open_administration(
     sealer: Sealer,
     *,
     policy: Policy,
+    grants: GrantBook,
     people: People,
     audit: AuditLog,
     revoked: RevokedTokens,
@@ -48,6 +50,7 @@ def open_administration(
         database: the store.
         sealer: seals callback secrets.
         policy: decides who is an admin.
+        grants: the rules.
         people: makes invitations, and hashes passwords.
         audit: where changes are recorded.
         revoked: learns of tokens that end.
@@ -68,7 +71,7 @@ def open_administration(
             users=UserStore(database, clock, scopes, on_end=end),
             groups=GroupStore(database, clock, scopes),
             families=families(database),
-            grants=GrantBook(database, clock, policy),
+            grants=grants.over(database),
             sessions=SessionStore(database, clock, settings.sign_in, scopes),
             invitations=people.invitations,
             keys=SigningKeys(database, sealer, clock),
@@ -77,4 +80,16 @@ def open_administration(
         )
 
     ledger = Ledger(database, stores, policy=policy, audit=audit, clock=clock, settled=settled)
-    return Administration(ledger, passwords=people.passwords, reader=AuditReader(database), url=url)
+    return Administration(
+        ledger,
+        passwords=people.passwords,
+        reader=AuditReader(database),
+        access=AccessAdministration(
+            ledger,
+            policy,
+            issuer=url,
+            tables=deployment.catalog.facts,
+            scopes_of=lambda action: deployment.registry.get(action).spec.scopes,
+        ),
+        url=url,
+    )

@@ -15,6 +15,7 @@ from saaf_autogen.auth.tokens.findings import validate_issuers
 from saaf_autogen.egress import EgressPolicy
 from saaf_autogen.errors import ConfigurationError, Finding
 from saaf_autogen.project.discovery import CONFIG_FILE
+from saaf_autogen.project.identity_faults import identity_faults
 from saaf_autogen.project.packs import load_packs
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.loader import load_semantic
@@ -81,6 +82,7 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
             folder / "agents", scopes, trusted=settings.trusted_providers, models=models
         )
         findings += faults
+    findings += identity_faults(document, settings, scopes)
     if not broken:
         findings += validate_grants(
             settings, document, scopes=scopes, agents=agents, tables=catalog.facts or None

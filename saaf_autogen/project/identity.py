@@ -9,8 +9,10 @@ from pathlib import Path
 
 from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.clients import ClientStore, NewClient
+from saaf_autogen.auth.declared_rules import DeclaredRules
 from saaf_autogen.auth.dpop import DpopProofs, RememberedProofs, StoredProofs
 from saaf_autogen.auth.federation import Federation
+from saaf_autogen.auth.grantbook import GrantBook
 from saaf_autogen.auth.keys import SigningKeys
 from saaf_autogen.auth.once import OneTimeStore
 from saaf_autogen.auth.policy import AgentRights, Policy
@@ -32,6 +34,7 @@ from saaf_autogen.auth.server.refresh import RefreshTokens
 from saaf_autogen.auth.server.registration import Registration
 from saaf_autogen.auth.server.stores import ServerStores
 from saaf_autogen.auth.server.userinfo import UserInfo
+from saaf_autogen.auth.standing import LOCAL_ISSUER, Standing
 from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch, TrustedIssuers
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.crypto import Sealer
@@ -40,11 +43,11 @@ from saaf_autogen.egress import EgressClient
 from saaf_autogen.project.administration import open_administration
 from saaf_autogen.limits import Limits
 from saaf_autogen.project.deployment import Deployment, read_deployment
-from saaf_autogen.project.discovery import find_project
+from saaf_autogen.project.discovery import CONFIG_FILE, find_project
 from saaf_autogen.project.people import open_people
 from saaf_autogen.project.state import ClientSecrets, open_state
 from saaf_autogen.project.stores import open_database
-from saaf_autogen.settings import ClientSettings
+from saaf_autogen.settings import ClientSettings, read_document
 
 __all__ = ["Identity", "open_clients"]
 
@@ -83,7 +86,15 @@ class Identity:
         self.limits = limits
         self.page_key = sealer.derive("pages")
         self.clock = clock
-        self.policy = Policy(settings.grants, settings.deny, agent_rights(deployment))
+        self.policy = Policy(
+            settings.grants,
+            settings.deny,
+            agent_rights(deployment),
+            clock=clock,
+            home=frozenset({url, LOCAL_ISSUER}),
+        )
+        self.grants = GrantBook(database, clock, self.policy, declared_rules(deployment))
+        self.grants.load()
         keys = SigningKeys(database, sealer, clock)
         keys.load()
         self._keys = keys
@@ -188,13 +199,27 @@ class Identity:
             environ=os.environ,
         )
         self.watch = TokenWatch(keys, revoked, self.verifier, revisions=Revisions(database))
+        self.standing = Standing(
+            database,
+            user=self.users.get,
+            document=self.directory.find,
+            is_document=self.directory.is_document,
+            revoked=revoked,
+            issuer=url,
+            trusted=frozenset(issuer.issuer for issuer in settings.issuers),
+            clock=clock,
+        )
         self.watch.subscribe("principals", self.clients.flush)
+        self.watch.subscribe("principals", self.standing.flush)
+        self.watch.subscribe("grants", self.grants.load)
+        self.watch.on_look(self.standing.confirm)
         self._following: list[asyncio.Task[None]] = []
         self.administration = open_administration(
             deployment,
             database,
             sealer,
             policy=self.policy,
+            grants=self.grants,
             people=self.people,
             audit=audit,
             revoked=revoked,
@@ -207,6 +232,8 @@ class Identity:
         """Let this process follow an admin's change at once; others do when they look."""
         self._keys.load()
         self.clients.flush()
+        self.standing.flush()
+        self.grants.load()
         self.verifier.flush()
 
     async def start(self) -> None:
@@ -224,6 +251,16 @@ class Identity:
         self._following.clear()
         self.people.close()
         await self.egress.aclose()
+
+
+def declared_rules(deployment: Deployment) -> DeclaredRules:
+    """The rules of ``saaf.yaml`` with their lines."""
+    return DeclaredRules.of(
+        deployment.settings,
+        read_document(deployment.folder / CONFIG_FILE),
+        agents=deployment.agents,
+        tables=deployment.catalog.facts or None,
+    )
 
 
 def agent_rights(deployment: Deployment) -> dict[str, AgentRights]:

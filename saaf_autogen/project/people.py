@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -75,20 +76,33 @@ def open_people(
 
 @dataclass
 class DeskChange:
-    """A change that is under way: the stores as parts of its transaction, and what it touches."""
+    """A change that is under way: the stores as parts of its transaction, and what it touches.
+
+    ``details`` are what else the audit is to tell; never a secret.
+    """
 
     users: UserStore
     groups: GroupStore
     session: Session
     resources: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class Desk:
-    """An operator at the store of a deployment, in one tenant; whether a host runs or not."""
+    """An operator at the store of a deployment, in one tenant; whether a host runs or not.
 
-    def __init__(self, people: People, database: Database, audit: AuditLog, tenant: str) -> None:
+    Attributes:
+        people: users, groups and invitations.
+        tenant: whose are worked on.
+        url: the public address of the host.
+    """
+
+    def __init__(
+        self, people: People, database: Database, audit: AuditLog, *, tenant: str, url: str
+    ) -> None:
         self.people = people
         self.tenant = tenant
+        self.url = url
         self._database = database
         self._audit = audit
 
@@ -108,13 +122,14 @@ class Desk:
                 reason="The operator works on the store.",
                 resources=change.resources,
                 kind="change",
+                details=change.details,
             )
             self._audit.append(session, record)
 
 
 @contextmanager
-def open_desk(project: Path | None, tenant: str) -> Iterator[tuple[Desk, str]]:
-    """A desk at the deployment's store, and the public address of its host.
+def open_desk(project: Path | None, tenant: str) -> Iterator[Desk]:
+    """A desk at the deployment's store.
 
     Raises:
         InvalidArguments: ``saaf.yaml`` names no such tenant.
@@ -125,12 +140,12 @@ def open_desk(project: Path | None, tenant: str) -> Iterator[tuple[Desk, str]]:
     database = open_database(deployment, state)
     audit = AuditLog(database, sealer.derive("audit"))
     clock = SystemClock()
-    url = os.environ.get(URL_VARIABLE) or deployment.settings.server.public_url
+    url = os.environ.get(URL_VARIABLE, "").rstrip("/") or deployment.settings.server.public_url
     people = open_people(
         deployment, database, audit, RevokedTokens(database, clock), url=url, clock=clock
     )
     try:
-        yield Desk(people, database, audit, tenant), url.rstrip("/")
+        yield Desk(people, database, audit, tenant=tenant, url=url)
     finally:
         people.close()
         database.close()

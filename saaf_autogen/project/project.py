@@ -111,6 +111,7 @@ class Project:
             limits=settings.limits,
             calls=self.limits.calls,
             clock=clock,
+            standing=self.identity.standing,
         )
         self.models = ModelRegistry(settings.models, clock=clock)
         self._open_runs(clock)
@@ -222,6 +223,7 @@ class Project:
             audit=self.audit,
             notifier=notifier,
             clock=clock,
+            standing=self.identity.standing,
         )
         self._callbacks = CallbackDeliverer(
             self.database,

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from saaf_autogen.audit import AuditLog, AuditRecord, Door
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Actor, Principal
+from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
@@ -65,6 +66,7 @@ class RunService:
         notifier: shared with the engine of this process.
         clock: the time that is written down.
         poll_s: seconds between two looks at the store for what other processes wrote.
+        standing: what a caller still holds now; None: as it comes.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class RunService:
         notifier: Notifier,
         clock: Clock | None = None,
         poll_s: float = 1.0,
+        standing: Standing | None = None,
     ) -> None:
         self._database = database
         self._engine = engine
@@ -93,6 +96,7 @@ class RunService:
         self._notifier = notifier
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
+        self._standing = standing
         self._released = False
 
     async def create(
@@ -122,6 +126,7 @@ class RunService:
         """
         record = self._record(principal, "runs.create", f"agent://{request.agent_id}", by)
         with self._recorded(record):
+            principal = await self._require(principal, "agents:run", "Starting a run")
             agent = await self._check(principal, request, idempotency_key)
             acting = principal.model_copy(
                 update={
@@ -136,10 +141,17 @@ class RunService:
             await self._engine.start(run.id)
         return run
 
+    async def _may_go_on(self, principal: Principal) -> bool:
+        """Whether a stream may: once it has begun, no refusal can be told but by its end."""
+        try:
+            await self._require(principal, "runs:read", "Following a run")
+        except SaafError:
+            return False
+        return True
+
     async def _check(
         self, principal: Principal, request: RunRequest, idempotency_key: str | None
     ) -> Agent:
-        self._require(principal, "agents:run", "Starting a run")
         if idempotency_key is not None and not 1 <= len(idempotency_key) <= _MAX_KEY:
             raise InvalidArguments(
                 f"The Idempotency-Key is not 1 to {_MAX_KEY} characters long.",
@@ -152,7 +164,7 @@ class RunService:
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """A run of the caller; raises ``NotFound`` for any other."""
-        self._require(principal, "runs:read", "Reading a run")
+        await self._require(principal, "runs:read", "Reading a run")
         return await self._database.read(store.get, principal, run_id)
 
     async def list(
@@ -165,7 +177,7 @@ class RunService:
         limit: int = 20,
     ) -> RunPage:
         """The caller's runs, newest first, ``limit`` (1 to 100) a page."""
-        self._require(principal, "runs:read", "Reading runs")
+        await self._require(principal, "runs:read", "Reading runs")
         return await self._database.read(
             store.list_runs,
             principal,
@@ -186,7 +198,7 @@ class RunService:
         """
         record = self._record(principal, "runs.cancel", f"run://{run_id}", by, run_id=run_id)
         with self._recorded(record):
-            self._require(principal, "runs:cancel", "Cancelling a run")
+            await self._require(principal, "runs:cancel", "Cancelling a run")
             run = await self._database.run(self._cancel, principal, run_id, record)
         if run.ended:
             self._notifier.notify(run_id)
@@ -199,7 +211,7 @@ class RunService:
         self, principal: Principal, run_id: str, *, after: int = 0, limit: int = 500
     ) -> Sequence[RunEvent]:
         """The entries of a run's log after the one with id ``after``."""
-        self._require(principal, "runs:read", "Reading a run's events")
+        await self._require(principal, "runs:read", "Reading a run's events")
         _, events = await self._database.read(_look, principal, run_id, after, limit)
         return events
 
@@ -211,7 +223,7 @@ class RunService:
         It reads what is stored and nothing else: leaving it does nothing to the run, and whoever
         comes back with the last id misses nothing.
         """
-        self._require(principal, "runs:read", "Following a run")
+        await self._require(principal, "runs:read", "Following a run")
         with self._notifier.listen(run_id) as news:
             while True:
                 news.clear()
@@ -226,6 +238,8 @@ class RunService:
                     return
                 if not batch:
                     await rung(news, self._poll_s)
+                    if not await self._may_go_on(principal):
+                        return
 
     async def wait(self, principal: Principal, run_id: str, timeout_s: float) -> Run:
         """The run at its end; raises ``TimedOut`` when that is not within ``timeout_s``."""
@@ -297,8 +311,12 @@ class RunService:
             self._audit.note(replace(record, decision="denied", reason=refusal.detail))
             raise
 
-    def _require(self, principal: Principal, scope: str, doing: str) -> None:
+    async def _require(self, principal: Principal, scope: str, doing: str) -> Principal:
+        """The caller with what it holds now, which must include the scope."""
+        if self._standing is not None:
+            principal = await self._standing.now(principal)
         self._policy.require_scopes(principal, [scope], action=doing)
+        return principal
 
     async def _check_webhook(self, principal: Principal, url: str) -> None:
         await self._egress.check_url(url)

@@ -15,7 +15,7 @@ from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
-from saaf_autogen.errors import SaafError, TeamFailed
+from saaf_autogen.errors import SaafError, TeamFailed, Unauthenticated
 from saaf_autogen.journal import Emit, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.content import clean
@@ -155,6 +155,9 @@ class _Turn:
         result: TaskResult | None = None
         try:
             while (item := await queue.get()) is not None:
+                # Whoever the run acts for counts no longer: it ends here, with the reason.
+                if isinstance(self._scope.failure, Unauthenticated):
+                    raise self._scope.failure
                 if isinstance(item, TaskResult):
                     result = item
                     continue

@@ -78,7 +78,7 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
             port: lists and calls.
             list_actions: a shared, cached way to list; ``port.list_actions`` by default.
             name_call: gives a call its idempotency key, from the model's id of the call.
-            on_failure: told when the actions cannot be listed.
+            on_failure: told when the actions cannot be listed, or who calls counts no longer.
         """
         self._port = port
         self._list_actions = list_actions
@@ -106,6 +106,8 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
         try:
             content = await self._call(name, dict(arguments or {}), cancellation_token, call_id)
         except Exception as error:  # the border to tools: a model gets refusals as results
+            if isinstance(error, Unauthenticated) and self._on_failure is not None:
+                self._on_failure(error)
             return _result(name, error_content(error), is_error=True)
         return _result(name, content)
 

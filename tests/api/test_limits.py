@@ -86,6 +86,7 @@ def test_a_new_token_of_the_same_client_begins_no_new_count(site: Site) -> None:
 
 def test_the_audit_tells_of_it_once_a_minute(site: Site) -> None:
     reader, wanted = AuditReader(site.project.database), AuditFilter(action="host.limit_calls")
+    site.on_loop(site.project.audit.flush())
     before = len(reader.page("default", wanted, limit=200).entries)
     headers = bearer(site.token("bob"), "198.51.100.7")
     statuses(site, 30, "/v1/runs", headers=headers)

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
+from sqlalchemy.exc import OperationalError
 
 from saaf_autogen.auth.keys import SigningKeys
+from saaf_autogen.auth.revisions import Revisions, bump
 from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch
 from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database
@@ -241,3 +243,96 @@ def test_revocations_are_kept_until_the_token_would_have_expired(
     again.load()
     assert "short" not in again
     assert "long" in again
+
+
+async def test_a_token_of_a_revoked_family_is_refused(
+    verifier: TokenVerifier, revoked: set[str | None], mint: Mint
+) -> None:
+    token = mint("one", fam="fam_1")
+    principal = (await verifier.verify(token)).principal
+    assert (principal.token_id, principal.family) == ("one", "fam_1")
+    revoked.add("fam_1")
+    for each in (token, mint("two", fam="fam_1")):
+        with pytest.raises(Unauthenticated, match="revoked"):
+            await verifier.verify(each)
+    await verifier.verify(mint("three", fam="fam_2"))
+
+
+async def test_the_key_that_a_token_is_bound_to_is_told_and_others_are_refused(
+    verifier: TokenVerifier, mint: Mint
+) -> None:
+    assert (await verifier.verify(mint("one"))).jkt is None
+    thumbprint = "k" * 43
+    assert (await verifier.verify(mint("two", cnf={"jkt": thumbprint}))).jkt == thumbprint
+    for bound in ({}, [], "jkt", {"jkt": 7}, {"x5t#S256": thumbprint}):
+        with pytest.raises(Unauthenticated, match="bound"):
+            await verifier.verify(mint("three", cnf=bound))
+
+
+async def test_those_who_subscribed_hear_of_changes_by_topic(
+    database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    watch = _watch(database, tmp_path, clock)
+    heard: list[str] = []
+    watch.subscribe("grants", lambda: heard.append("grants"))
+    watch.subscribe("principals", lambda: heard.append("principals"))
+    await watch.poll()
+    heard.clear()
+    await watch.poll()
+    assert heard == []
+    with database.transaction() as session:
+        bump(session, "grants", tenant="default")
+    await watch.poll()
+    assert heard == ["grants"]
+    with database.transaction() as session:
+        bump(session, "principals", tenant="other")
+    await watch.poll()
+    assert heard == ["grants", "principals"]
+
+
+async def test_a_subscriber_that_failed_is_told_again(
+    database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    watch = _watch(database, tmp_path, clock)
+    heard: list[str] = []
+
+    def reload() -> None:
+        heard.append("called")
+        if len(heard) == 1:
+            raise OperationalError("SELECT", {}, Exception("the store is away"))
+
+    with database.transaction() as session:
+        bump(session, "grants", tenant="default")
+    watch.subscribe("grants", reload)
+    with pytest.raises(OperationalError):
+        await watch.poll()
+    await watch.poll()
+    await watch.poll()
+    assert heard == ["called", "called"]
+
+
+async def test_a_revocation_elsewhere_is_seen_within_two_seconds(
+    database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    watch = _watch(database, tmp_path, clock)
+    heard = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    watching = asyncio.create_task(watch.run())
+    await asyncio.sleep(0.05)
+    watch.subscribe("principals", lambda: loop.call_soon_threadsafe(heard.set))
+    with database.transaction() as session:
+        bump(session, "principals", tenant="default")
+    await asyncio.wait_for(heard.wait(), 2)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+def _watch(database: Database, tmp_path: Path, clock: ManualClock) -> TokenWatch:
+    keys = SigningKeys(database, Sealer.load(tmp_path), clock)
+    keys.load()
+    revoked = RevokedTokens(database, clock)
+    verifier = TokenVerifier(
+        issuer=ISSUER, audience=ISSUER, keys=keys, revoked=revoked, clock=clock
+    )
+    return TokenWatch(keys, revoked, verifier, revisions=Revisions(database))

@@ -66,7 +66,7 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not errors
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, nyc_file: Path) -> Iterator[Site]:
     """A host with people and clients, known as ``localhost``, where browsers know passkeys."""
     settings = settings_for(nyc_file, sign_in={"passkeys": True})
@@ -76,7 +76,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, nyc_file: Path) -> Iterator[
         yield site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client() -> Iterator[LoopbackClient]:
     with loopback_client() as running:
         yield running

@@ -64,7 +64,7 @@ def test_no_page_has_a_fault_that_axe_finds(small_page: Page, house: Site) -> No
     page.get_by_label("Code").fill(begin(house)["user_code"])
     page.get_by_role("button", name="Go on").click()
     check(page, "device, consent")
-    page.get_by_role("button", name="Do not allow").click()
+    page.get_by_role("button", name="Cancel").click()
     check(page, "device, denied")
     page.goto(house.url + "/oauth/authorize?client_id=nobody")
     check(page, "refused request")

@@ -11,6 +11,8 @@ from tests.browser.visitors import LoopbackClient, sign_in
 from tests.people_site import PASSWORD, add_user, ask
 from tests.site import Site
 
+WORDS = "seven-lanterns-drift-north"
+
 
 @pytest.fixture
 def authenticator(page: Page) -> Iterator[CDPSession]:
@@ -72,7 +74,7 @@ def test_an_application_is_disconnected_and_its_tokens_end(
     refresh = house.http.post("/oauth/token", data=form).json()["refresh_token"]
     page.goto(house.url + "/account")
     page.get_by_text("What it may do as you").click()
-    expect(page.locator("#applications + ul")).to_contain_text("Query the warehouses")
+    expect(page.locator("#part-applications + ul")).to_contain_text("Query the warehouses")
     page.get_by_role("button", name="Disconnect Desktop Explorer").click()
     expect(page.get_by_role("status").first).to_contain_text("disconnected")
     again = {"grant_type": "refresh_token", "client_id": "desktop", "refresh_token": refresh}
@@ -106,3 +108,20 @@ def test_a_password_is_changed_and_the_old_one_ends(page: Page, house: Site) -> 
     page.get_by_label("New password, once more").fill("four-quiet-rivers-meet")
     page.get_by_role("button", name="Change it").click()
     expect(page.get_by_role("status").first).to_contain_text("The password is changed.")
+
+
+def test_an_invited_user_sets_a_password_and_can_sign_in_with_it(page: Page, house: Site) -> None:
+    people = house.identity.people
+    user = people.users.add("ivy", name="Ivy Invited", groups=["analysts"])
+    page.goto(f"{house.url}/invitation?token={people.invitations.invite(user.id).token}")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Ivy Invited")
+    page.get_by_label("Password", exact=True).fill(WORDS)
+    page.get_by_label("Password, once more").fill(WORDS)
+    page.get_by_role("button", name="Set the password").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
+    page.get_by_role("link", name="Sign out").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Signed out")
+    page.goto(house.url + "/account")
+    sign_in(page, "ivy", WORDS)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")

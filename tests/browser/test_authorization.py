@@ -55,7 +55,7 @@ def test_who_does_not_allow_it_goes_back_to_the_client_which_is_told(
     asked = ask("desktop", client.redirect_uri, SCOPES)
     page.goto(house.url + asked.path)
     sign_in(page, "ann")
-    page.get_by_role("button", name="Do not allow").click()
+    page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Back at the client")
     answer = client.answer()
     assert answer["error"] == "access_denied"
@@ -94,7 +94,7 @@ def test_everything_is_done_by_keyboard_alone(
         assert focus[1] != "none", f"no focus ring on {focus[0]!r}"
         if focus[0] == "Allow":
             break
-    assert reached[-2:] == ["Do not allow", "Allow"]
+    assert reached[-2:] == ["Cancel", "Allow"]
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Back at the client")
     assert client.answer()["code"]

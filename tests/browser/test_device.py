@@ -48,7 +48,7 @@ def test_a_link_with_the_code_fills_it_in_and_decides_nothing(page: Page, house:
     page.get_by_role("button", name="Go on").click()
     house.clock.advance(6)
     assert poll(house, device)["error"] == "authorization_pending"
-    page.get_by_role("button", name="Do not allow").click()
+    page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Not connected")
     house.clock.advance(6)
     assert poll(house, device)["error"] == "access_denied"

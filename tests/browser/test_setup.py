@@ -1,4 +1,4 @@
-"""The first admin and invited people make their way in."""
+"""The first admin makes an account on a host that has nobody yet."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.visitors import sign_in
 from tests.people_site import people_site, settings_for
-from tests.site import Site
 
 WORDS = "seven-lanterns-drift-north"
 
@@ -38,20 +36,3 @@ def test_the_first_admin_makes_an_account_with_the_printed_token(
         page.get_by_label("Password, once more").fill(WORDS)
         page.get_by_role("button", name="Make the account").click()
         expect(page.locator("#token-wrong")).to_contain_text("used already")
-
-
-def test_an_invited_user_sets_a_password_and_can_sign_in_with_it(page: Page, house: Site) -> None:
-    people = house.identity.people
-    user = people.users.add("ivy", name="Ivy Invited", groups=["analysts"])
-    page.goto(f"{house.url}/invitation?token={people.invitations.invite(user.id).token}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Welcome, Ivy Invited")
-    page.get_by_label("Password", exact=True).fill(WORDS)
-    page.get_by_label("Password, once more").fill(WORDS)
-    page.get_by_role("button", name="Set the password").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")
-    page.get_by_role("link", name="Sign out").click()
-    page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Signed out")
-    page.goto(house.url + "/account")
-    sign_in(page, "ivy", WORDS)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your account")

@@ -80,9 +80,7 @@ def _decided(visit: Visit, query: str) -> Response:
             return visit.leave(authorizations.approve(request, user, session, scopes))
     except RedirectRefusal as refusal:
         return visit.leave(refusal.location)
-    nothing = InvalidArguments(
-        "Nothing is ticked.", remedy="Tick what it may do, or do not allow it."
-    )
+    nothing = InvalidArguments("Nothing is ticked.", remedy="Tick what it may do, or cancel.")
     return _ask(visit, request, query, chosen=(), error=nothing)
 
 

@@ -62,9 +62,7 @@ def decide_device(visit: Visit) -> Response:
         )
     scopes = approved_scopes(visit.fields, _grantable(device, user))
     if not scopes:
-        nothing = InvalidArguments(
-            "Nothing is ticked.", remedy="Tick what it may do, or do not allow it."
-        )
+        nothing = InvalidArguments("Nothing is ticked.", remedy="Tick what it may do, or cancel.")
         return _ask(visit, user, device, client, chosen=(), error=nothing)
     order = replace(
         device.order,

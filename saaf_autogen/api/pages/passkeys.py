@@ -7,8 +7,8 @@ from starlette.responses import Response
 from saaf_autogen.api.pages.account import account_page
 from saaf_autogen.api.pages.sign_in import next_page, sign_in_page
 from saaf_autogen.api.pages.visit import Visit
-from saaf_autogen.auth.identity.passkeys import PASSKEY_AMR, Passkeys
-from saaf_autogen.errors import Conflict, InvalidArguments, NotFound, Unauthenticated
+from saaf_autogen.auth.identity.passkeys import PASSKEY_AMR
+from saaf_autogen.errors import Conflict, InvalidArguments, Unauthenticated
 
 __all__ = ["add_options", "add_passkey", "remove_passkey", "sign_in_options", "use_passkey"]
 
@@ -18,14 +18,14 @@ def sign_in_options(visit: Visit) -> Response:
 
     The challenge is bound to this browser: an answer that another one was given is of no use here.
     """
-    return visit.data(_passkeys(visit).sign_in_options(binding=visit.browser))
+    return visit.data(visit.pages.people.passkeys.sign_in_options(binding=visit.browser))
 
 
 def use_passkey(visit: Visit) -> Response:
     """POST /sign-in/passkey: what the browser answered."""
     back = next_page(visit)
     try:
-        user = _passkeys(visit).sign_in(
+        user = visit.pages.people.passkeys.sign_in(
             visit.fields.text("credential"), binding=visit.browser, address=visit.address
         )
     except Unauthenticated as error:
@@ -37,14 +37,14 @@ def use_passkey(visit: Visit) -> Response:
 def add_options(visit: Visit) -> Response:
     """POST /account/passkeys/options: what the browser is asked to make."""
     _, user = visit.signed_in()
-    return visit.data(_passkeys(visit).add_options(user, binding=visit.browser))
+    return visit.data(visit.pages.people.passkeys.add_options(user, binding=visit.browser))
 
 
 def add_passkey(visit: Visit) -> Response:
     """POST /account/passkeys: what the browser made."""
     _, user = visit.signed_in()
     try:
-        _passkeys(visit).add(
+        visit.pages.people.passkeys.add(
             user,
             visit.fields.text("credential"),
             binding=visit.browser,
@@ -59,12 +59,5 @@ def add_passkey(visit: Visit) -> Response:
 def remove_passkey(visit: Visit) -> Response:
     """POST /account/passkeys/remove."""
     _, user = visit.signed_in()
-    _passkeys(visit).remove(user, visit.fields.text("passkey"), address=visit.address)
+    visit.pages.people.passkeys.remove(user, visit.fields.text("passkey"), address=visit.address)
     return visit.go("/account", done="passkey-removed")
-
-
-def _passkeys(visit: Visit) -> Passkeys:
-    passkeys = visit.pages.people.passkeys
-    if passkeys is None:
-        raise NotFound("This host takes no passkeys.")
-    return passkeys

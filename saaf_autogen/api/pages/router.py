@@ -47,18 +47,21 @@ POSTED: dict[str, Handler] = {
     "/account/passkeys/options": passkeys.add_options,
     "/account/passkeys/remove": passkeys.remove_passkey,
 }
+# Where tokens come from other issuers, nobody is asked to consent here.
+_OF_THE_ISSUER = ("/oauth/", "/device")
 
 
 def pages_router(project: Project) -> APIRouter:
     """The routes of the pages of a project's host."""
     pages = Pages(project)
     router = APIRouter(include_in_schema=False)
-    for path, handler in SHOWN.items():
-        router.add_api_route(path, pages.endpoint(handler), methods=["GET"])
-    for path, handler in POSTED.items():
-        router.add_api_route(path, pages.endpoint(handler), methods=["POST"])
-    post = pages.raw_endpoint(authorization.authorize_by_post)
-    router.add_api_route("/oauth/authorize", post, methods=["POST"])
+    for method, handlers in (("GET", SHOWN), ("POST", POSTED)):
+        for path, handler in handlers.items():
+            if project.settings.oauth.enabled or not path.startswith(_OF_THE_ISSUER):
+                router.add_api_route(path, pages.endpoint(handler), methods=[method])
+    if project.settings.oauth.enabled:
+        post = pages.raw_endpoint(authorization.authorize_by_post)
+        router.add_api_route("/oauth/authorize", post, methods=["POST"])
 
     async def asset(request: Request) -> Response:
         found = pages.renderer.asset(request.path_params["name"])

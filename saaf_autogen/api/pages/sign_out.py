@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from saaf_autogen.api.pages.text import clip
 from saaf_autogen.api.pages.visit import Visit
+from saaf_autogen.auth.server.logout import LogoutRequest
 
 __all__ = ["show_sign_out", "sign_out"]
 
@@ -12,25 +14,36 @@ __all__ = ["show_sign_out", "sign_out"]
 def show_sign_out(visit: Visit) -> Response:
     """GET /sign-out: asks, so that no other site's link signs anybody out.
 
-    ``request`` names what a client asked for at ``/oauth/end_session``, which checked it.
+    A client's request (RP-Initiated Logout) waits under the name ``request``. One whose hint names
+    the very session of this browser was asked for by the application that the user signed in to,
+    and is done at once.
     """
     name = visit.fields.text("request")
-    asked = visit.pages.identity.logout.find(name) if name else None
-    if asked is None:
-        return visit.page("sign_out.html", client="", carried={})
-    client = asked.title or asked.client_id or ""
-    return visit.page("sign_out.html", client=client, carried={"request": name})
+    asked = visit.pages.identity.logout.find(name)
+    if visit.session is None:
+        return _left(visit, visit.pages.identity.logout.take(name) if asked else None)
+    if asked and (asked.session_id, asked.user_id) == (visit.session.id, visit.session.user_id):
+        return sign_out(visit)
+    return visit.page(
+        "sign_out.html",
+        client=clip(asked.title or asked.client_id or "") if asked else "",
+        request=name if asked else "",
+        targets=[asked.location] if asked and asked.location else (),
+    )
 
 
 def sign_out(visit: Visit) -> Response:
     """POST /sign-out: this browser's session ends, and what grew from it."""
+    asked = visit.pages.identity.logout.take(visit.fields.text("request"))
     if visit.session and visit.user:
         visit.record("sign_out", f"session:{visit.session.id}")
         visit.pages.identity.families.end_session(visit.session.id, user=visit.user)
         visit.end_session()
-    name = visit.fields.text("request")
-    asked = visit.pages.identity.logout.take(name) if name else None
-    if asked is not None and asked.location:
+    return _left(visit, asked)
+
+
+def _left(visit: Visit, asked: LogoutRequest | None) -> Response:
+    if asked and asked.location:
         return visit.leave(asked.location)
     return visit.page(
         "done.html",

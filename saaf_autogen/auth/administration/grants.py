@@ -83,7 +83,7 @@ class RuleAdministration:
                 after=after_of(cursor) or None,
                 limit=limit + 1,
             )
-        return page_of(found, limit, key=lambda rule: rule.id, show=_entry)
+        return page_of(found, limit, key=lambda rule: rule.cursor, show=_entry)
 
     def get(self, actor: Principal, rule_id: str) -> RuleEntry:
         """A rule; raises ``NotFound``."""
@@ -182,7 +182,7 @@ def _entry(record: RuleRecord) -> RuleEntry:
     rule = record.rule
     return RuleEntry(
         version=record.version,
-        id=record.id,
+        id=record.cursor,
         kind=record.kind,
         origin=record.origin,
         place=record.place,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from saaf_autogen.audit import AuditReader
+from saaf_autogen.auth.administration.access import AccessAdministration
 from saaf_autogen.auth.administration.clients import ClientAdministration
 from saaf_autogen.auth.administration.grants import RuleAdministration
 from saaf_autogen.auth.administration.groups import GroupAdministration
@@ -27,13 +28,21 @@ class Administration:
         ledger: decides, and records.
         passwords: hashes initial passwords.
         reader: of the audit log.
+        access: asks the policy about others.
         url: the public address, for links to users.
     """
 
     def __init__(
-        self, ledger: Ledger, *, passwords: Passwords, reader: AuditReader, url: str
+        self,
+        ledger: Ledger,
+        *,
+        passwords: Passwords,
+        reader: AuditReader,
+        access: AccessAdministration,
+        url: str,
     ) -> None:
         self.ledger = ledger
+        self.access = access
         self.clients = ClientAdministration(ledger)
         self.users = UserAdministration(ledger, passwords, url=url)
         self.groups = GroupAdministration(ledger)

@@ -87,6 +87,7 @@ async def redeem(
         trust_env=False,
     ) as client:
         client.register_client_auth_method(("client_secret_basic", _basic))
+        client.register_compliance_hook("access_token_response", _no_redirect)
         try:
             answer = await client.fetch_token(
                 address, grant_type="authorization_code", code=code, code_verifier=code_verifier
@@ -106,6 +107,13 @@ async def redeem(
                 "The provider's token endpoint gave no usable answer.", remedy="Try again shortly."
             ) from error
     return dict(answer)
+
+
+def _no_redirect(response: httpx2.Response) -> httpx2.Response:
+    # Authlib takes any JSON object below 500 for the endpoint's answer.
+    if response.is_redirect:
+        raise httpx2.HTTPError("redirected")
+    return response
 
 
 def _basic(

@@ -322,7 +322,8 @@ class UserStore:
             InvalidArguments: issuer, subject, a scope or an attribute is not valid.
             Conflict: they are a user of another tenant.
         """
-        if issuer == LOCAL or not issuer or not 0 < len(subject) <= 255 or "\0" in subject:
+        fit = 0 < len(subject) <= 255 and subject.isprintable()
+        if issuer in (LOCAL, "") or not fit:
             raise InvalidArguments("The provider named no usable subject.")
         now = self._clock.now()
         told = {

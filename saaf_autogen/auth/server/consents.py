@@ -56,7 +56,7 @@ class ConsentStore:
             return False
         with self._database.transaction(read=True) as session:
             row = self._row(session, user, client)
-            return row is not None and _covers(row, scopes, details)
+            return row is not None and _covers(row, client, scopes, details)
 
     def remember(
         self,
@@ -80,10 +80,10 @@ class ConsentStore:
         kept = None if details is None else [dict(item) for item in details]
         with self._database.transaction() as session:
             row = self._row(session, user, client)
-            if row is not None and _covers(row, scopes, details):
+            if row is not None and _covers(row, client, scopes, details):
                 return
             names = set(scopes)
-            if row is not None and _same(row.details, kept):
+            if row is not None and _is_of(row, client) and _same(row.details, kept):
                 names |= set(row.scopes)
             values = {"scopes": sorted(names), "details": kept, "updated_at": now}
             statement = dialect.insert(ConsentRow).values(
@@ -133,9 +133,18 @@ class ConsentStore:
         return session.get(ConsentRow, (user.tenant, user.id, client.id))
 
 
-def _covers(row: ConsentRow, scopes: Collection[str], details: Details) -> bool:
+def _covers(
+    row: ConsentRow, client: ClientRecord, scopes: Collection[str], details: Details
+) -> bool:
+    if not _is_of(row, client) or not set(scopes) <= set(row.scopes):
+        return False
     # Details narrow: who allowed all of the data allowed each part of it.
-    return set(scopes) <= set(row.scopes) and (row.details is None or _same(row.details, details))
+    return row.details is None or _same(row.details, details)
+
+
+def _is_of(row: ConsentRow, client: ClientRecord) -> bool:
+    # A client of the same id that was made since is another client.
+    return client.origin == "document" or row.updated_at >= client.created_at
 
 
 def _same(kept: Details, asked: Details) -> bool:

@@ -25,6 +25,11 @@ class ClientDirectory:
         """Whether a client id may be the address of a document."""
         return self._documents is not None and self._documents.enabled
 
+    def is_document(self, client_id: str) -> bool:
+        """Whether a client id is the address of a document that may be taken."""
+        documents = self._documents
+        return documents is not None and documents.enabled and documents.is_address(client_id)
+
     async def prepare(self, client_id: str | None) -> None:
         """Fetch the client's document if its id is the address of one; ``find`` then knows it.
 

@@ -46,6 +46,7 @@ class TokenWatch:
         self._interval_s = interval_s
         self._callbacks: defaultdict[str, list[Callable[[], object]]] = defaultdict(list)
         self._changed: set[str] = set()
+        self._looked: list[Callable[[], object]] = []
 
     def subscribe(self, topic: Topic, callback: Callable[[], object]) -> None:
         """Have ``callback`` called in a thread whenever something of the topic changed.
@@ -54,6 +55,10 @@ class TokenWatch:
         called again at the next look.
         """
         self._callbacks[topic].append(callback)
+
+    def on_look(self, callback: Callable[[], object]) -> None:
+        """Have ``callback`` called after each look whose changes were all passed on."""
+        self._looked.append(callback)
 
     async def poll(self) -> None:
         """Look once."""
@@ -67,6 +72,8 @@ class TokenWatch:
             for callback in self._callbacks[topic]:
                 await asyncio.to_thread(callback)
             self._changed.discard(topic)
+        for looked in self._looked:
+            looked()
 
     async def run(self) -> None:
         """Look again and again, until cancelled; a store that is away is logged and retried."""

@@ -104,7 +104,7 @@ def test_the_way_back_leads_to_a_page_of_this_host_alone(visitor: Visitor, addre
 def test_a_sign_in_with_a_foreign_way_back_ends_at_the_account(
     visitor: Visitor, address: str
 ) -> None:
-    assert visitor.sign_in("ann", next=address).headers["location"] == "/account"
+    assert visitor.sign_in("ann", back=address).headers["location"] == "/account"
 
 
 def test_the_way_back_is_kept_through_the_sign_in(visitor: Visitor) -> None:
@@ -113,7 +113,7 @@ def test_the_way_back_is_kept_through_the_sign_in(visitor: Visitor) -> None:
     page = visitor.get(asked.headers["location"])
     back = visitor.send(page, "/sign-in", username="ann", password="wrong")
     assert 'value="/device?user_code=BCDF-GHJK"' in back.text
-    signed_in = visitor.sign_in("ann", next="/device?user_code=BCDF-GHJK")
+    signed_in = visitor.sign_in("ann", back="/device?user_code=BCDF-GHJK")
     assert signed_in.headers["location"] == "/device?user_code=BCDF-GHJK"
 
 

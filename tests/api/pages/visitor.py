@@ -60,7 +60,7 @@ class Visitor:
         sent = {"Origin": "null", "Sec-Fetch-Site": "same-origin"} if headers is None else headers
         return self.http.post(path, data={**hidden, **fields}, headers=sent)
 
-    def sign_in(self, username: str, password: str = PASSWORD, *, next: str = "") -> httpx.Response:
+    def sign_in(self, username: str, password: str = PASSWORD, *, back: str = "") -> httpx.Response:
         """Sign in by the page."""
-        page = self.http.get("/sign-in", params={"next": next, "again": "1"})
+        page = self.http.get("/sign-in", params={"next": back, "again": "1"})
         return self.send(page, "/sign-in", username=username, password=password)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
-from joserfc.jwk import ECKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from saaf_autogen.auth.identity.records import UserRecord
 from saaf_autogen.auth.identity.sessions import SessionRecord
@@ -19,6 +19,7 @@ from tests.site import Site
 __all__ = ["APP", "CLIENTS", "Flow", "answer_of", "prove"]
 
 APP = "https://app.example.com/callback"
+_KEY_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 CODE = ["authorization_code", "refresh_token"]
 CLIENTS: list[dict[str, Any]] = [
     {
@@ -136,7 +137,7 @@ def answer_of(location: str) -> dict[str, str]:
 
 def prove(
     site: Site,
-    key: ECKey,
+    key: ECKey | RSAKey | OKPKey,
     path: str,
     *,
     method: str = "POST",
@@ -156,11 +157,10 @@ def prove(
         digest = hashlib.sha256(token.encode()).digest()
         body["ath"] = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
     body |= claims
-    head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": key.as_dict(private=False)}
-    for unwanted in ("kid", "use", "alg", "key_ops"):
-        head["jwk"].pop(unwanted, None)
+    jwk = {n: v for n, v in key.as_dict(private=False).items() if n in _KEY_MEMBERS}
+    head = {"typ": "dpop+jwt", "alg": algorithm, "jwk": jwk, **(header or {})}
     return jwt.encode(
-        {**head, **(header or {})},
+        {name: value for name, value in head.items() if value is not None},
         {name: value for name, value in body.items() if value is not None},
         key,
         algorithms=[algorithm],

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from saaf_autogen.auth.identity.records import UserRecord
@@ -13,11 +11,11 @@ from tests.site import Site
 
 
 @pytest.fixture
-def fresh(site: Site, ann: UserRecord) -> Iterator[UserRecord]:
+def fresh(site: Site, ann: UserRecord) -> UserRecord:
     """Ann, who allowed nobody anything yet."""
     for client in ("app", "native", "web", "own"):
         site.identity.consents.forget(ann, client)
-    yield ann
+    return ann
 
 
 def test_nobody_signed_in_means_sign_in(site: Site) -> None:
