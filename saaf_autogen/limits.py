@@ -93,11 +93,9 @@ class RateLimiter:
         remaining = max(0, limit - math.floor(before * before_s / WINDOW_S) - now)
         if remaining:
             return Room(self.name, limit, remaining, max(1, math.ceil(now_s)))
-        if now < limit:
-            # As the window before passes, it weighs less, until one more call has room.
-            wait = before_s - WINDOW_S * (limit - now) / max(before, 1)
-        else:
-            wait = now_s
+        # As the window before passes, it weighs less, until one more call has room.
+        passing = before_s - WINDOW_S * (limit - now) / max(before, 1)
+        wait = passing if now < limit else now_s
         return Room(self.name, limit, 0, math.floor(wait) + 1)
 
 

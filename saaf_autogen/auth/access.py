@@ -106,6 +106,8 @@ class QueryBounds:
 
     def with_(self, other: QueryBounds) -> QueryBounds:
         """Both together: the least of each number, and every required filter."""
+        if self == other:
+            return self
         return QueryBounds(
             least(self.seconds, other.seconds),
             least(self.bytes, other.bytes),

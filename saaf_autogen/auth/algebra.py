@@ -28,6 +28,7 @@ __all__ = ["MASKS", "Share", "View", "intersection", "meet", "prune", "union"]
 MASKS: tuple[Mask | None, ...] = (None, "year", "last4", "hash", "redact", "null")
 """From the least strict to the strictest; the order in which one party's cases are tried."""
 
+_EVERYWHERE = {mask: (ColumnCase(TRUE, mask),) for mask in MASKS}
 _PARTIAL = frozenset[Mask | None]({"year", "last4", "hash"})
 
 
@@ -92,6 +93,8 @@ def union(shares: Sequence[Share]) -> View | None:
     kept = prune(shares)
     if not kept:
         return None
+    if len(kept) == 1:
+        return _alone(kept[0])
     rows = any_of(*(share.rows for share in kept))
     names = dict.fromkeys(name for share in kept for name in share.columns)
     return View(
@@ -101,6 +104,18 @@ def union(shares: Sequence[Share]) -> View | None:
         approval=any(share.approval for share in kept),
         grants=tuple(share.grant for share in kept),
         bounds=reduce(QueryBounds.with_, (share.bounds for share in kept)),
+    )
+
+
+def _alone(share: Share) -> View:
+    """The view by one share, as ``union`` would make it, in a fraction of the time."""
+    return View(
+        rows=share.rows,
+        columns={name: _EVERYWHERE[mask] for name, mask in share.columns.items()},
+        max_rows=share.max_rows,
+        approval=share.approval,
+        grants=(share.grant,),
+        bounds=share.bounds,
     )
 
 
@@ -148,6 +163,8 @@ def _cases(name: str, shares: Sequence[Share], rows: Predicate) -> tuple[ColumnC
 
 
 def _cross(left: Sequence[ColumnCase], right: Sequence[ColumnCase]) -> tuple[ColumnCase, ...]:
+    if left is right and len(left) == 1:
+        return tuple(left)
     # The first pair that holds is the pair of each side's first case.
     return _tidy(
         ColumnCase(all_of(mine.when, theirs.when), meet(mine.mask, theirs.mask))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from textwrap import wrap
 from typing import Any, Literal
 
-from saaf_autogen.auth.access import TRUE, TableAccess
+from saaf_autogen.auth.access import TRUE, TableAccess, TableFacts
 from saaf_autogen.auth.algebra import Share, View
 from saaf_autogen.auth.evaluation import DenialRuling, Evaluation, PartyRuling, Ruling, Why
 from saaf_autogen.auth.phrases import bounds_in_words, joined, predicate_in_words
@@ -18,11 +19,6 @@ from saaf_autogen.auth.phrases import bounds_in_words, joined, predicate_in_word
 __all__ = ["ColumnSight", "Explanation", "ScopeShare", "Sight"]
 
 Sight = Literal["full", "masked", "hidden"]
-_WITHHELD = {
-    "allow": "is not among its columns",
-    "tag": "has a tag that it holds back",
-    "deny": "is denied to everyone it is for",
-}
 
 
 @dataclass(frozen=True)
@@ -176,11 +172,11 @@ class Explanation:
             return tuple(denials)
         told: list[str] = []
         for party in self.evaluation.parties:
-            told += _kept_by(party, name)
+            told += _kept_by(party, name, facts)
         return tuple(told) or ("no row shows it to all parties",)
 
 
-def _kept_by(party: PartyRuling, name: str) -> list[str]:
+def _kept_by(party: PartyRuling, name: str, facts: TableFacts) -> list[str]:
     """Why a party does not see a column; nothing if it does."""
     who = party.party.name
     if not party.reaches:
@@ -189,10 +185,15 @@ def _kept_by(party: PartyRuling, name: str) -> list[str]:
         return []
     told = []
     for ruling in party.rulings:
-        if name in ruling.withheld and ruling.withheld[name] != "deny":
-            told.append(f"for {ruling.grant.id} of {who} it {_WITHHELD[ruling.withheld[name]]}")
+        grant, why = ruling.grant, ruling.withheld.get(name)
+        if why == "allow":
+            told.append(f"{grant.id} of {who} does not list it")
+        elif why == "tag":
+            (tags,) = (column.tags for column in facts.columns if column.name == name)
+            held = sorted(grant.deny_tags & (tags | facts.tags))
+            told.append(f"{grant.id} of {who} holds back what is tagged {joined(held, 'or')}")
         elif ruling.why in _ABOUT_IT:
-            told.append(f"{ruling.grant.id} of {who} gives nothing: {ruling.because}")
+            told.append(f"{grant.id} of {who} gives nothing: {ruling.because}")
     return told or [f"no grant of {who} covers the table"]
 
 
@@ -301,7 +302,7 @@ def _party_lines(ruling: PartyRuling, *, every_rule: bool) -> Iterator[str]:
     if ruling.unbound:
         yield f"{_mark(True)} {name}: no grant names it, so it narrows nothing here"
         return
-    yield f"{_mark(view is not None)} {name}: {_seen(view)}"
+    yield f"{_mark(view is not None)} {name}: {_seen(view, ruling)}"
     elsewhere = 0
     for each in ruling.rulings:
         if each.share is None and each.why in _ELSEWHERE and not every_rule:
@@ -309,17 +310,21 @@ def _party_lines(ruling: PartyRuling, *, every_rule: bool) -> Iterator[str]:
             continue
         yield f"    {_mark(each.share is not None)} {each.grant.id:<22} {_said(each)}"
     if elsewhere:
-        yield f"    {elsewhere} more {'is' if elsewhere == 1 else 'are'} for others, or for else"
+        more = "1 more grant is" if elsewhere == 1 else f"{elsewhere} more grants are"
+        yield f"    · {more} for others, or for other resources"
 
 
-def _seen(view: View | None) -> str:
+def _seen(view: View | None, ruling: PartyRuling) -> str:
     if view is None:
         return "sees nothing"
     limits = bounds_in_words(view.max_rows, view.bounds, approval=view.approval)
     columns = [name for name in view.columns if name]
-    told = [f"{len(columns)} column{'s' if len(columns) != 1 else ''}"] if columns else []
-    rows = [predicate_in_words(view.rows)] if columns else ["all of it"]
-    return "; ".join([*told, *rows, *limits])
+    if not columns:
+        return "; ".join(["all of it", *limits])
+    rows = "all rows" if view.rows == TRUE else f"rows where {predicate_in_words(view.rows)}"
+    more = {name for each in ruling.rulings for name in each.withheld} - set(columns)
+    count = f"{len(columns)} of {len(columns) + len(more)} columns" if more else "all columns"
+    return "; ".join([f"{count}, {rows}", *limits])
 
 
 def _said(ruling: Ruling) -> str:
@@ -346,15 +351,17 @@ def _denial_lines(rulings: Sequence[DenialRuling], *, every_rule: bool) -> Itera
 
 
 def _column_lines(told: Explanation) -> Iterator[str]:
-    width = max(len(sight.name) for sight in told.columns)
-    yield "Columns" if len(told.columns) > 1 else "Column"
+    alike: dict[tuple[bool, str], list[str]] = {}
     for sight in told.columns:
-        if sight.seen == "hidden":
-            how = "hidden: " + "; ".join(sight.withheld)
-        else:
+        how = "hidden: " + "; ".join(sight.withheld)
+        if sight.seen != "hidden":
             ways = [_way(rows, mask) for rows, mask in sight.cases]
             how = f"{'; '.join(ways)}, by {joined(sight.grants)}"
-        yield f"  {_mark(sight.seen != 'hidden')} {sight.name:<{width}}  {how}"
+        alike.setdefault((sight.seen != "hidden", how), []).append(sight.name)
+    yield "Columns" if len(told.columns) > 1 else "Column"
+    for (good, how), names in alike.items():
+        yield f"  {_mark(good)} {how}"
+        yield from (f"      {line}" for line in wrap(", ".join(names), 78))
 
 
 def _way(rows: str, mask: str | None) -> str:

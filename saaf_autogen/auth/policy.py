@@ -194,6 +194,19 @@ class Policy:
             return Decision(False, evaluation.reason)
         return Decision(True, evaluation.reason, view.grants, view.approval, view.max_rows)
 
+    def covered(self, principal: Principal) -> dict[str, list[str]]:
+        """What grants of the parties to a call cover beside tables: pattern to verbs.
+
+        These are candidates, to be told to people; ``resource_access`` decides on each.
+        """
+        found: dict[str, list[str]] = {}
+        for party in self._parties(principal, self._state.rules):
+            for grant in party.grants or ():
+                if not grant.covered.startswith("wh://"):
+                    verbs = found.setdefault(grant.covered, [])
+                    verbs += sorted(grant.verbs - set(verbs))
+        return found
+
     def explain(
         self,
         principal: Principal,

@@ -6,11 +6,11 @@ A ``RuleSet`` never changes; the policy holds one and replaces it as a whole.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, TypeVar
 
 from saaf_autogen.auth.grants import (
+    Audience,
     Denial,
     Grant,
     Names,
@@ -23,49 +23,50 @@ __all__ = ["RuleSet"]
 
 RuleT = TypeVar("RuleT", Grant, Denial)
 _ANY = "*"
-
-
-@dataclass(frozen=True)
-class _Listed(Generic[RuleT]):
-    number: int
-    rule: RuleT
+_EVERYONE = ("everyone", _ANY)
+_KINDS = ("groups", "users", "clients", "agents")
 
 
 class _Index(Generic[RuleT]):
     """Rules by whom they name: what it gives is every rule that may be meant, and a few more."""
 
     def __init__(self, rules: Sequence[RuleT]) -> None:
-        self._by_name: dict[tuple[str | None, str, str], list[_Listed[RuleT]]] = {}
+        self._by_tenant: dict[str | None, dict[tuple[str, str], dict[int, RuleT]]] = {}
         for number, rule in enumerate(rules):
-            for key in _keys(rule):
-                self._by_name.setdefault(key, []).append(_Listed(number, rule))
+            names = self._by_tenant.setdefault(rule.tenant, {})
+            for key in _keys(rule.audience):
+                names.setdefault(key, {})[number] = rule
 
     def find(self, tenant: str, names: Sequence[Names]) -> tuple[RuleT, ...]:
         """The rules that may mean one of these names, in the order in which they were given."""
         found: dict[int, RuleT] = {}
         for of in (tenant, None):
-            self._collect(found, (of, "everyone", _ANY))
-            for each in names:
-                for kind in ("groups", "users", "clients", "agents"):
-                    held: frozenset[str] = getattr(each, kind)
-                    for name in held:
-                        self._collect(found, (of, kind, name))
-                    if held:
-                        self._collect(found, (of, kind, _ANY))
+            listed = self._by_tenant.get(of)
+            if listed:
+                for key in _wanted(names):
+                    rules = listed.get(key)
+                    if rules:
+                        found.update(rules)
         return tuple(found[number] for number in sorted(found))
 
-    def _collect(self, found: dict[int, RuleT], key: tuple[str | None, str, str]) -> None:
-        for listed in self._by_name.get(key, ()):
-            found[listed.number] = listed.rule
 
-
-def _keys(rule: Grant | Denial) -> Iterator[tuple[str | None, str, str]]:
-    audience = rule.audience
+def _keys(audience: Audience) -> Iterator[tuple[str, str]]:
     if audience.everyone:
-        yield rule.tenant, "everyone", _ANY
-    for kind in ("groups", "users", "clients", "agents"):
+        yield _EVERYONE
+    for kind in _KINDS:
         for name in getattr(audience, kind):
-            yield rule.tenant, kind, name
+            yield kind, name
+
+
+def _wanted(names: Sequence[Names]) -> Iterator[tuple[str, str]]:
+    yield _EVERYONE
+    for each in names:
+        for kind in _KINDS:
+            held: frozenset[str] = getattr(each, kind)
+            if held:
+                yield kind, _ANY
+                for name in held:
+                    yield kind, name
 
 
 class RuleSet:

@@ -80,6 +80,7 @@ class Standing:
         revoked: ids of revoked tokens and families.
         issuer: the embedded issuer.
         trusted: other issuers.
+        tenants: all that there are; None: any.
         clock: the time.
     """
 
@@ -93,6 +94,7 @@ class Standing:
         revoked: Container[str | None],
         issuer: str,
         trusted: Container[str] = (),
+        tenants: Container[str] | None = None,
         clock: Clock,
     ) -> None:
         self._database = database
@@ -102,6 +104,7 @@ class Standing:
         self._revoked = revoked
         self._issuer = issuer
         self._trusted = trusted
+        self._tenants = tenants
         self._clock = clock
         self._known: OrderedDict[_Key, _Known] = OrderedDict()
         self._asking: dict[tuple[_Key, int], asyncio.Future[_Answer]] = {}
@@ -118,6 +121,8 @@ class Standing:
             Unavailable: nobody can tell, because the store is away for too long.
         """
         self._require_unrevoked(principal)
+        if self._tenants is not None and principal.tenant not in self._tenants:
+            raise _gone(f"There is no tenant {principal.tenant} here.")
         if principal.issuer == LOCAL_ISSUER:
             return principal
         actors = tuple(actor.subject for actor in principal.actors)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import audit, clients, groups, semantic, users
+from saaf_autogen.cli import audit, clients, groups, keys, semantic, users
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -39,6 +39,7 @@ app = typer.Typer(
 app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.add_typer(groups.app, name="groups")
+app.add_typer(keys.app, name="keys")
 app.add_typer(semantic.app, name="semantic")
 app.add_typer(users.app, name="users")
 
@@ -108,6 +109,57 @@ def demo(project: ProjectOption = None) -> None:
     from saaf_autogen.cli.demo import demo as show
 
     show(project)
+
+
+@app.command()
+def explain(
+    principal: Annotated[
+        str, typer.Option("--principal", help="user:NAME, user:ISSUER|SUB, client:ID, group:NAME.")
+    ],
+    resource: Annotated[str, typer.Option("--resource", help="Such as wh://nyc/main.flights.")],
+    action: Annotated[
+        str | None, typer.Option("--action", help="Its scopes count, too: warehouse.query.")
+    ] = None,
+    column: Annotated[str | None, typer.Option("--column", help="Only this column.")] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="Acts for the principal.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option("--scopes", help="Of the token; default: all they may have.")
+    ] = None,
+    group: Annotated[list[str] | None, typer.Option("--group", help="A further group.")] = None,
+    attribute: Annotated[
+        list[str] | None, typer.Option("--attribute", help="NAME=VALUE; a,b is a list.")
+    ] = None,
+    verb: Annotated[str | None, typer.Option("--verb", help="select, read or write.")] = None,
+    tenant: Annotated[str, typer.Option("--tenant")] = "default",
+    every_rule: Annotated[
+        bool, typer.Option("--all", help="Show rules for others and other resources, too.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as data.")] = False,
+    project: ProjectOption = None,
+) -> None:
+    """Tell who narrowed what: each party to a call, rule by rule. Exit status 1: it may not.
+
+    Example: [b]saaf explain --principal client:ua-analyst --action warehouse.query
+    --resource wh://nyc/main.flights --column tailnum[/b]
+    """
+    from saaf_autogen.cli.explain import Asked
+    from saaf_autogen.cli.explain import explain as tell
+
+    scopes = [name for each in scope or [] for name in each.replace(",", " ").split()]
+    asked = Asked(
+        principal=principal,
+        resource=resource,
+        action=action,
+        verb=verb,
+        column=column,
+        agent=agent,
+        scopes=scopes,
+        groups=group or [],
+        attributes=attribute or [],
+        tenant=tenant,
+    )
+    if not tell(project, asked, every_rule=every_rule, as_json=as_json):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -82,8 +82,8 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
             folder / "agents", scopes, trusted=settings.trusted_providers, models=models
         )
         findings += faults
-    findings += identity_faults(document, settings, scopes)
     if not broken:
+        findings += identity_faults(document, settings, scopes)
         findings += validate_grants(
             settings, document, scopes=scopes, agents=agents, tables=catalog.facts or None
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.clients import ClientStore, NewClient
@@ -36,20 +35,19 @@ from saaf_autogen.auth.server.stores import ServerStores
 from saaf_autogen.auth.server.userinfo import UserInfo
 from saaf_autogen.auth.standing import LOCAL_ISSUER, Standing
 from saaf_autogen.auth.tokens import RevokedTokens, TokenVerifier, TokenWatch, TrustedIssuers
-from saaf_autogen.clock import Clock, SystemClock
+from saaf_autogen.clock import Clock
 from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
-from saaf_autogen.project.administration import open_administration
 from saaf_autogen.limits import Limits
-from saaf_autogen.project.deployment import Deployment, read_deployment
-from saaf_autogen.project.discovery import CONFIG_FILE, find_project
+from saaf_autogen.project.administration import open_administration
+from saaf_autogen.project.deployment import Deployment
+from saaf_autogen.project.discovery import CONFIG_FILE
 from saaf_autogen.project.people import open_people
-from saaf_autogen.project.state import ClientSecrets, open_state
-from saaf_autogen.project.stores import open_database
-from saaf_autogen.settings import ClientSettings, read_document
+from saaf_autogen.project.state import ClientSecrets
+from saaf_autogen.settings import read_document
 
-__all__ = ["Identity", "open_clients"]
+__all__ = ["Identity", "declare_clients"]
 
 
 class Identity:
@@ -102,8 +100,8 @@ class Identity:
         revoked.load()
         self.keys = keys
         self.clients = ClientStore(database, sealer, clock, deployment.scopes)
-        self.new_clients: Sequence[NewClient] = self.clients.ensure(
-            settings.clients, builtin=builtin_clients(deployment), keep=secrets.remember
+        self.new_clients: Sequence[NewClient] = declare_clients(
+            self.clients, deployment, secrets
         )
         self.egress = EgressClient(settings.egress.allow)
         self.once = OneTimeStore(database, clock)
@@ -191,6 +189,7 @@ class Identity:
             settings.sign_in.providers,
             url=url,
             users=self.users,
+            audit=audit,
             once=self.once,
             sealer=sealer,
             scopes=deployment.scopes,
@@ -207,6 +206,7 @@ class Identity:
             revoked=revoked,
             issuer=url,
             trusted=frozenset(issuer.issuer for issuer in settings.issuers),
+            tenants=frozenset(settings.tenants),
             clock=clock,
         )
         self.watch.subscribe("principals", self.clients.flush)
@@ -271,22 +271,13 @@ def agent_rights(deployment: Deployment) -> dict[str, AgentRights]:
     }
 
 
-def builtin_clients(deployment: Deployment) -> list[ClientSettings]:
-    """The clients that the engine itself declares."""
+def declare_clients(
+    store: ClientStore, deployment: Deployment, secrets: ClientSecrets
+) -> list[NewClient]:
+    """Make the store follow ``saaf.yaml``, and keep the secrets of clients that were made."""
     oauth = deployment.settings.oauth
-    return [cli_client(deployment.scopes)] if oauth.enabled and oauth.cli_client else []
-
-
-def open_clients(project: Path | None) -> tuple[ClientStore, ClientSecrets]:
-    """The deployment's clients, declared ones made first, and the secrets that are kept here."""
-    deployment = read_deployment(find_project(project))
-    state, sealer = open_state(deployment)
-    database = open_database(deployment, state)
-    secrets = ClientSecrets(state)
-    store = ClientStore(database, sealer, SystemClock(), deployment.scopes)
-    store.ensure(
+    return store.ensure(
         deployment.settings.clients,
-        builtin=builtin_clients(deployment),
+        builtin=[cli_client(deployment.scopes)] if oauth.enabled and oauth.cli_client else [],
         keep=secrets.remember,
     )
-    return store, secrets

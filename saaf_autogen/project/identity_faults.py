@@ -16,7 +16,7 @@ Place = tuple[str | int, ...]
 def identity_faults(
     document: Document, settings: Settings, scopes: ScopeRegistry
 ) -> Iterator[Finding]:
-    """What is wrong with tenants, clients, groups, issuers and providers, each at its line."""
+    """What is wrong with tenants, groups, and scopes of users, each at its line."""
     for place, names in _scopes_named(settings):
         for scope in scopes.unknown(names):
             message = f"nobody declares the scope {scope}"
@@ -36,8 +36,6 @@ def identity_faults(
 
 
 def _scopes_named(settings: Settings) -> Iterator[tuple[Place, Iterable[str]]]:
-    for index, client in enumerate(settings.clients):
-        yield ("clients", index, "scopes"), client.scopes
     for index, group in enumerate(settings.groups):
         yield ("groups", index, "scopes"), group.scopes
     for index, provider in enumerate(settings.sign_in.providers):
@@ -52,6 +50,10 @@ def _tenants_named(settings: Settings) -> Iterator[tuple[Place, str]]:
         yield ("groups", index, "tenant"), group.tenant
     for index, provider in enumerate(settings.sign_in.providers):
         yield ("sign_in", "providers", index, "tenant"), provider.tenant
+        for tenant in provider.tenants:
+            yield ("sign_in", "providers", index, "tenants"), tenant
+        for tenant in provider.tenants:
+            yield ("sign_in", "providers", index, "tenants"), tenant
     for index, issuer in enumerate(settings.issuers):
         yield ("issuers", index, "tenant"), issuer.tenant
         for tenant in issuer.tenants:

@@ -1,4 +1,4 @@
-"""No audit, no effect: what calls and runs leave in the log, and what becomes of them without it."""
+"""No audit, no effect: what calls and runs leave in the log, and what they are without it."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from saaf_autogen.audit import AuditReader
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.client import Client

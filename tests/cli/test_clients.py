@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,6 +20,14 @@ def secret(done: subprocess.CompletedProcess[str]) -> str:
     return found[1]
 
 
+def assert_soon_refused(ask: Callable[[], httpx.Response]) -> None:
+    """Another process is told within two seconds."""
+    deadline = time.monotonic() + 4
+    while ask().status_code != 401:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_a_client_is_made_used_rotated_and_disabled(saaf: Saaf, folder: Path) -> None:
     arguments = ("--scope", "semantic:read", "--group", "airline-analysts")
     first = secret(saaf("clients", "add", "partner", *arguments, "--attribute", "carrier=DL"))
@@ -30,11 +40,18 @@ def test_a_client_is_made_used_rotated_and_disabled(saaf: Saaf, folder: Path) ->
 
         assert token(first).json()["scope"] == "semantic:read"
         second = secret(saaf("clients", "rotate", "partner"))
-        assert token(first).status_code == 401
+        assert_soon_refused(lambda: token(first))
         assert token(second).status_code == 200
+        third = secret(saaf("clients", "rotate", "partner", "--overlap", "3600"))
+        assert token(second).status_code == token(third).status_code == 200
         assert saaf("clients", "disable", "partner").returncode == 0
-        assert token(second).status_code == 401
+        assert_soon_refused(lambda: token(third))
+        assert saaf("clients", "enable", "partner").returncode == 0
+    assert saaf("clients", "disable", "partner").returncode == 0
     assert "(disabled)" in saaf("clients", "list").stdout
+    changes = saaf("audit", "list").stdout
+    for action in ("iam.add_client", "iam.rotate_client_secret", "iam.disable_client"):
+        assert action in changes
     kept = json.loads((folder / ".saaf" / "clients.json").read_text())
     assert "partner" not in kept, "shown once, and kept nowhere"
 
@@ -65,3 +82,28 @@ def test_a_rotated_secret_is_kept_where_the_first_one_was(saaf: Saaf, folder: Pa
     assert after["analyst"]["webhook_secret"] != before["analyst"]["webhook_secret"]
     assert {**after, "analyst": None} == {**before, "analyst": None}
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_clients_of_every_kind_are_made_from_the_command_line(saaf: Saaf) -> None:
+    shop = saaf(
+        *("clients", "add", "shop", "--scope", "agents:run", "--first-party", "--dpop"),
+        *("--grant-type", "authorization_code", "--grant-type", "refresh_token"),
+        *("--redirect-uri", "https://shop.example/callback"),
+    )
+    assert secret(shop)
+    tool = saaf("clients", "add", "tool", "--public", "--grant-type", "device_code")
+    assert tool.returncode == 0, tool.stderr
+    assert "client_secret" not in tool.stdout
+    for arguments, words in (
+        (("--public",), "client_credentials"),
+        (("--grant-type", "authorization_code"), "redirect_uris"),
+        (("--grant-type", "password"), "saaf clients add --help"),
+        (("--tenant", "nowhere"), "There is no tenant"),
+    ):
+        done = saaf("clients", "add", "other", *arguments)
+        assert done.returncode == 1
+        assert words in done.stderr
+    listed = saaf("clients", "list").stdout
+    for name in ("shop", "tool", "saaf-cli"):
+        assert name in listed
+    assert "other" not in listed

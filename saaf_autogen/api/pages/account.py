@@ -100,7 +100,6 @@ def account_page(visit: Visit, error: SaafError | None = None) -> Response:
     done = visit.fields.text("done") if visit.request.method == "GET" else ""
     return visit.page(
         "account.html",
-        status=error.status if error else 200,
         script=pages.settings.sign_in.passkeys,
         error=error,
         done=_DONE.get(done, ""),

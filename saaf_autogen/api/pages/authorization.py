@@ -105,7 +105,6 @@ def _ask(
     )
     return visit.page(
         "consent.html",
-        status=error.status if error else 200,
         targets=[request.redirect_uri],
         consent=consent,
         request=parked,

@@ -130,7 +130,6 @@ def _ask(
     )
     return visit.page(
         "device_consent.html",
-        status=error.status if error else 200,
         consent=consent,
         user_code=device.user_code,
         error=error,
@@ -138,5 +137,4 @@ def _ask(
 
 
 def _code_page(visit: Visit, code: str, error: SaafError | None = None) -> Response:
-    status = error.status if error else 200
-    return visit.page("device.html", status=status, user_code=code[:20], error=error)
+    return visit.page("device.html", user_code=code[:20], error=error)

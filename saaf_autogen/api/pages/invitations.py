@@ -130,7 +130,6 @@ def _invitation_page(visit: Visit, error: SaafError | None = None) -> Response:
 def _page(visit: Visit, error: SaafError | None, **values: Any) -> Response:
     return visit.page(
         "password.html",
-        status=error.status if error else 200,
         error=error,
         shortest=MIN_LENGTH,
         passwords=visit.pages.settings.sign_in.password,

@@ -8,6 +8,7 @@ from saaf_autogen.api.pages.account import account_page
 from saaf_autogen.api.pages.sign_in import next_page, sign_in_page
 from saaf_autogen.api.pages.visit import Visit
 from saaf_autogen.auth.identity.passkeys import PASSKEY_AMR
+from saaf_autogen.auth.identity.records import UserRecord
 from saaf_autogen.errors import Conflict, InvalidArguments, Unauthenticated
 
 __all__ = ["add_options", "add_passkey", "remove_passkey", "sign_in_options", "use_passkey"]
@@ -36,14 +37,14 @@ def use_passkey(visit: Visit) -> Response:
 
 def add_options(visit: Visit) -> Response:
     """POST /account/passkeys/options: what the browser is asked to make."""
-    _, user = visit.signed_in()
+    user = _who_may_add(visit)
     return visit.data(visit.pages.people.passkeys.add_options(user, binding=visit.browser))
 
 
 def add_passkey(visit: Visit) -> Response:
     """POST /account/passkeys: what the browser made."""
-    _, user = visit.signed_in()
     try:
+        user = _who_may_add(visit)
         visit.pages.people.passkeys.add(
             user,
             visit.fields.text("credential"),
@@ -61,3 +62,15 @@ def remove_passkey(visit: Visit) -> Response:
     _, user = visit.signed_in()
     visit.pages.people.passkeys.remove(user, visit.fields.text("passkey"), address=visit.address)
     return visit.go("/account", done="passkey-removed")
+
+
+def _who_may_add(visit: Visit) -> UserRecord:
+    """The user, who signed in of late: who finds a browser open adds no key to somebody's house.
+
+    Raises:
+        Conflict: they must sign in again.
+    """
+    _, user = visit.signed_in()
+    if not visit.is_fresh:
+        raise Conflict("You signed in a while ago.", remedy="Sign in again to add a passkey.")
+    return user

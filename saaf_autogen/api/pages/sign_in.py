@@ -69,7 +69,7 @@ async def finish_elsewhere(visit: Visit) -> Response:
     provider = visit.request.path_params["provider"]
     try:
         finished = await visit.pages.identity.federation.finish(
-            provider, visit.request.url.query, visit.browser
+            provider, visit.request.url.query, visit.browser, address=visit.address
         )
     except Unauthenticated as error:
         return await run_in_threadpool(sign_in_page, visit, visit.link("/account"), error=error)
@@ -97,9 +97,8 @@ def sign_in_page(
         _Provider(choice.title, visit.link(f"/sign-in/with/{choice.id}", next=back))
         for choice in visit.pages.identity.federation.choices()
     ]
-    response = visit.page(
+    return visit.page(
         "sign_in.html",
-        status=error.status if error else 200,
         # From the sign-in the browser may be sent on to the client without another question.
         targets=[asked.redirect_uri] if asked else (),
         script=settings.passkeys,
@@ -112,9 +111,6 @@ def sign_in_page(
         passkeys=settings.passkeys,
         providers=providers,
     )
-    if error and "retry_after" in error.extra:
-        response.headers["Retry-After"] = str(error.extra["retry_after"])
-    return response
 
 
 def _asked(visit: Visit, back: str) -> AuthorizationRequest | None:

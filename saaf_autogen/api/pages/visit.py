@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from saaf_autogen.api.addresses import client_address
 from saaf_autogen.api.pages.addresses import with_query
+from saaf_autogen.api.pages.faults import FieldFault
 from saaf_autogen.api.pages.fields import Fields, query_fields
 from saaf_autogen.api.pages.forgery import check_origin, form_token, is_form_token
 from saaf_autogen.audit import AuditRecord
@@ -19,13 +21,14 @@ from saaf_autogen.auth.identity.records import UserRecord
 from saaf_autogen.auth.identity.sessions import SessionRecord
 from saaf_autogen.auth.identity.sign_in import principal_of
 from saaf_autogen.crypto import digest, new_secret
-from saaf_autogen.errors import Forbidden
+from saaf_autogen.errors import Forbidden, SaafError
 
 if TYPE_CHECKING:
     from saaf_autogen.api.pages.pages import Pages
 
 __all__ = ["SignInNeeded", "Visit"]
 
+_FRESH = timedelta(minutes=15)
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
@@ -110,6 +113,13 @@ class Visit:
             raise SignInNeeded
         return self.session, self.user
 
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the user signed in of late: asked before a new way of signing in is added."""
+        if self.session is None:
+            return False
+        return self.pages.identity.clock.now() - self.session.authenticated_at < _FRESH
+
     def record(self, action: str, *resources: str, allowed: bool = True, reason: str = "") -> None:
         """Record what the user does, before its effect is told.
 
@@ -158,14 +168,23 @@ class Visit:
         status: int = 200,
         targets: Iterable[str] = (),
         script: bool = False,
+        error: SaafError | None = None,
         **values: Any,
     ) -> Response:
-        """A page; its template knows the visit as ``visit``."""
-        values = {"error": None, **values, "visit": self}
+        """A page; its template knows the visit as ``visit``.
+
+        An error is shown at the top, as ``error``; one of a field beside it, as ``fault``.
+        """
+        beside = isinstance(error, FieldFault)
+        values |= {"error": None if beside else error, "fault": error if beside else None}
+        values["visit"] = self
+        if error:
+            status = error.status
         renderer = self.pages.renderer
-        return self._sealed(
-            renderer.page(template, values, status=status, targets=targets, script=script)
-        )
+        response = renderer.page(template, values, status=status, targets=targets, script=script)
+        if error and "retry_after" in error.extra:
+            response.headers["Retry-After"] = str(error.extra["retry_after"])
+        return self._sealed(response)
 
     def go(self, path: str, **fields: str) -> Response:
         """On to another page of this host."""

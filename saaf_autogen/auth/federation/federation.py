@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
-from saaf_autogen.auth.federation.attempts import Attempts
+from saaf_autogen.audit import AuditLog, AuditRecord
+from saaf_autogen.auth.federation.attempts import Attempt, Attempts
 from saaf_autogen.auth.federation.id_token import mistrusted
 from saaf_autogen.auth.federation.relying_party import RelyingParty
+from saaf_autogen.auth.identity.sign_in import principal_of
 from saaf_autogen.auth.identity.users import UserRecord, UserStore
 from saaf_autogen.auth.once import OneTimeStore
+from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock
 from saaf_autogen.crypto import Sealer
 from saaf_autogen.egress import EgressClient
@@ -71,6 +74,7 @@ class Federation:
         providers: of ``saaf.yaml``.
         url: the public address of this host.
         users: where people are kept.
+        audit: where each answer to a sign-in that was begun is recorded.
         once: where attempts are kept.
         sealer: seals their PKCE verifiers.
         scopes: the scopes that this host knows.
@@ -88,6 +92,7 @@ class Federation:
         *,
         url: str,
         users: UserStore,
+        audit: AuditLog,
         once: OneTimeStore,
         sealer: Sealer,
         scopes: Container[str],
@@ -97,6 +102,8 @@ class Federation:
     ) -> None:
         self._url = url
         self._users = users
+        self._audit = audit
+        self._clock = clock
         self._scopes = scopes
         self._attempts = Attempts(once, sealer, clock)
         self._parties = {
@@ -141,13 +148,16 @@ class Federation:
         )
         return await party.authorization_url(state=state, nonce=nonce, verifier=verifier)
 
-    async def finish(self, provider_id: str, query: str, browser: str) -> FinishedSignIn:
+    async def finish(
+        self, provider_id: str, query: str, browser: str, *, address: str = ""
+    ) -> FinishedSignIn:
         """Who signed in, by the query string with which the provider sent the browser back.
 
         Args:
             provider_id: of the path on which the browser came back.
             query: raw, without the question mark.
             browser: the same secret as at ``begin``.
+            address: of the browser, for the audit.
 
         Raises:
             NotFound: there is no such provider.
@@ -165,6 +175,21 @@ class Federation:
                 "This sign-in was not begun in this browser, is over, or took too long.",
                 remedy="Sign in again.",
             )
+        self._audit.require_room()
+        try:
+            claims = await self._claims(party, answer, attempt)
+            user = await self._provision(party, claims)
+        except (Unauthenticated, Forbidden) as error:
+            self._audit.note(self._record(None, party, address, error.detail))
+            raise
+        await self._audit.write(self._record(user, party, address, "The provider vouches for it."))
+        return FinishedSignIn(
+            user, attempt.return_to, _methods(claims.get("amr")), _time(claims.get("auth_time"))
+        )
+
+    async def _claims(
+        self, party: RelyingParty, answer: Mapping[str, str], attempt: Attempt
+    ) -> Mapping[str, Any]:
         await party.check_sender(answer.get("iss"))
         if "error" in answer:
             code = answer["error"] if _ERROR_CODE.fullmatch(answer["error"]) else "an error"
@@ -174,17 +199,13 @@ class Federation:
         if not answer.get("code"):
             raise mistrusted("it holds no code")
         try:
-            claims = await party.claims_for(answer["code"], attempt)
+            return await party.claims_for(answer["code"], attempt)
         except (Unauthenticated, Unavailable):
             raise
         except SaafError as error:
             raise Unavailable(
                 f"{party.settings.title} cannot be asked now. {error.detail}", remedy=error.remedy
             ) from error
-        user = await self._provision(party, claims)
-        return FinishedSignIn(
-            user, attempt.return_to, _methods(claims.get("amr")), _time(claims.get("auth_time"))
-        )
 
     async def _provision(self, party: RelyingParty, claims: Mapping[str, Any]) -> UserRecord:
         settings = party.settings
@@ -216,6 +237,24 @@ class Federation:
                 "Your account here is disabled.", remedy="An admin can enable it again."
             )
         return user
+
+    def _record(
+        self, user: UserRecord | None, party: RelyingParty, address: str, reason: str
+    ) -> AuditRecord:
+        stranger = Principal(
+            issuer=self._url, tenant=party.settings.tenant, subject="nobody", kind="user"
+        )
+        provider = f"provider:{party.settings.id}"
+        return AuditRecord.by(
+            principal_of(user, self._url) if user else stranger,
+            action="sign_in",
+            door="page",
+            at=self._clock.now(),
+            decision="allowed" if user else "denied",
+            reason=reason,
+            resources=(f"user:{user.id}", provider) if user else (provider,),
+            address=address[:64],
+        )
 
     def _party(self, provider_id: str) -> RelyingParty:
         party = self._parties.get(provider_id)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.keys import KeySource
 from saaf_autogen.auth.server.stores import ServerStores
+from saaf_autogen.auth.tokens.revocation import revoked_name
 from saaf_autogen.auth.tokens.signature import read_signed
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import Unauthenticated
@@ -100,7 +101,8 @@ class LiveTokens:
         if claims is None or self._clock.now().timestamp() >= claims["exp"]:
             return None
         revoked = self._stores.revoked
-        if claims["jti"] in revoked or claims.get("fam") in revoked:
+        by_admin = revoked_name(claims["tenant"], claims["jti"])
+        if any(name in revoked for name in (claims["jti"], claims.get("fam"), by_admin)):
             return None
         client = self._client(claims["client_id"], claims["tenant"])
         holder = self._holder(claims["sub"], claims["tenant"])

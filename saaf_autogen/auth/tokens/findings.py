@@ -31,7 +31,7 @@ def validate_issuers(
     """Faults of the issuers and providers that ``document`` names, each at its line.
 
     Nothing is asked over the network. Found are addresses that egress would refuse, variables that
-    are not set, tenants and scopes that do not exist, and issuers that stand there twice.
+    are not set, mappings to what does not exist, and issuers that stand there twice.
 
     Args:
         settings: what ``document`` says.
@@ -45,18 +45,18 @@ def validate_issuers(
         return []  # Said of egress.allow itself.
     found: list[tuple[tuple[str | int, ...], Fault]] = []
     for index, issuer in enumerate(settings.issuers):
+        if issuer.issuer in [each.issuer for each in settings.issuers[:index]]:
+            again = f"{issuer.issuer} is declared more than once"
+            found.append((("issuers", index), Fault(("issuer",), again, "remove one")))
         faults = [
-            *_repeated([each.issuer for each in settings.issuers], index, "issuer"),
             *_issuer_faults(issuer, settings, egress, environ),
-            *_shared_faults(issuer, settings, scopes),
+            *_shared_faults(issuer, scopes),
         ]
         found += [(("issuers", index), fault) for fault in faults]
-    providers = settings.sign_in.providers
-    for index, provider in enumerate(providers):
+    for index, provider in enumerate(settings.sign_in.providers):
         faults = [
-            *_repeated([each.id for each in providers], index, "id"),
-            *_provider_faults(provider, egress, scopes, environ),
-            *_shared_faults(provider, settings, scopes),
+            *_provider_faults(provider, egress, environ),
+            *_shared_faults(provider, scopes),
         ]
         found += [(("sign_in", "providers", index), fault) for fault in faults]
     return [
@@ -92,7 +92,6 @@ def _issuer_faults(
 def _provider_faults(
     provider: ProviderSettings,
     egress: EgressPolicy,
-    scopes: Container[str],
     environ: Mapping[str, str],
 ) -> Iterator[Fault]:
     own = provider.discovery_url
@@ -100,20 +99,12 @@ def _provider_faults(
     variable = provider.client_secret_env
     if variable is not None and not environ.get(variable):
         yield _unset(("client_secret_env",), variable)
-    for index, name in enumerate(provider.user_scopes):
-        if name not in scopes:
-            yield Fault(("user_scopes", index), f"there is no scope {name}", "see `saaf scopes`")
 
 
 def _shared_faults(
-    item: IssuerSettings | ProviderSettings, settings: Settings, scopes: Container[str]
+    item: IssuerSettings | ProviderSettings, scopes: Container[str]
 ) -> Iterator[Fault]:
     claims = item.claims
-    if item.tenant not in settings.tenants:
-        yield _no_tenant(("tenant",), item.tenant)
-    for index, name in enumerate(item.tenants):
-        if name not in settings.tenants:
-            yield _no_tenant(("tenants", index), name)
     if claims.tenant is not None and not item.tenants:
         message = "`claims.tenant` is given, and `tenants` names none that it may be"
         yield Fault(("claims", "tenant"), message, "list them under `tenants`")
@@ -148,14 +139,5 @@ def _address_faults(egress: EgressPolicy, **addresses: str | None) -> Iterator[F
             yield Fault((name,), f"{address}: {error.detail}", error.remedy or "")
 
 
-def _repeated(names: Sequence[str], index: int, key: str) -> Iterator[Fault]:
-    if names[index] in names[:index]:
-        yield Fault((key,), f"{names[index]} is declared more than once", "remove one")
-
-
 def _unset(place: tuple[str | int, ...], variable: str) -> Fault:
     return Fault(place, f"the variable {variable} is not set", "set it to the client's secret")
-
-
-def _no_tenant(place: tuple[str | int, ...], name: str) -> Fault:
-    return Fault(place, f"there is no tenant {name}", "list it under `tenants` of the deployment")

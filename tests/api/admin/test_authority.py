@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+
 from tests.api.admin.conftest import Call, problem
 from tests.site import Site
 
@@ -8,7 +9,9 @@ from tests.site import Site
 def test_without_the_scope_nothing_is_read_or_changed(call: Call) -> None:
     for by in ("nobody", "auditor"):
         for method, path in (("GET", "/users"), ("POST", "/users"), ("DELETE", "/clients/admin")):
-            refused = call(method, path, by=by, json={"username": "x"} if method == "POST" else None)
+            refused = call(
+                method, path, by=by, json={"username": "x"} if method == "POST" else None
+            )
             told = problem(refused, 403, "insufficient_scope")
             assert told["missing_scopes"] == ["iam:admin"]
             assert 'scope="iam:admin"' in refused.headers["WWW-Authenticate"]

@@ -74,7 +74,9 @@ def test_users_are_found_by_the_beginning_of_a_name_and_by_group(call: Call) -> 
     user = make(call, name="Zoe Quill", groups=["declared"])
     found = call("GET", "/users?search=zoe+q").json()["data"]
     assert [each["id"] for each in found] == [user["id"]]
-    assert user["id"] in {each["id"] for each in call("GET", "/users?group=declared").json()["data"]}
+    assert user["id"] in {
+        each["id"] for each in call("GET", "/users?group=declared").json()["data"]
+    }
     assert call("GET", "/users?search=%25").json()["data"] == []
 
 
@@ -192,6 +194,4 @@ def start_family(site: Site, user_id: str, client_id: str = "nobody") -> str:
     assert client is not None
     order = ApprovedOrder(scopes=("runs:read",), audience=(site.url,))
     with site.project.database.transaction() as session:
-        return site.identity.families.start(
-            session, client=client, user_id=user_id, order=order
-        ).id
+        return site.identity.families.start(session, client=client, user_id=user_id, order=order).id

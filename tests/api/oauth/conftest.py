@@ -8,9 +8,9 @@ from tests.auth.authorization.flows import CLIENTS
 from tests.site import Site, serving_site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One host with every switch on, for all tests of this folder."""
+    """One host with every switch on, for all tests of a module."""
     settings = {
         "clients": CLIENTS,
         "tenants": ["default", "acme"],

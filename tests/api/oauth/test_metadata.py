@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.site import Site, serving_site
+from tests.site import Site
 
 SERVER = "/.well-known/oauth-authorization-server"
 OPENID = "/.well-known/openid-configuration"
@@ -98,27 +97,3 @@ def test_public_documents_may_be_read_by_every_page_and_cached(site: Site, path:
     assert response.headers["access-control-allow-origin"] == "*"
     assert "max-age" in response.headers["cache-control"]
     assert "access-control-allow-credentials" not in response.headers
-
-
-def test_what_is_switched_off_is_not_named_and_not_there(tmp_path: Path) -> None:
-    with serving_site(tmp_path / "plain", {}) as plain:
-        document = server(plain)
-        assert "registration_endpoint" not in document
-        assert document["client_id_metadata_document_supported"] is False
-        body = {"redirect_uris": ["https://a.example/cb"]}
-        assert plain.http.post("/oauth/register", json=body).status_code == 404
-
-
-def test_a_host_without_an_issuer_of_its_own_names_the_others(tmp_path: Path) -> None:
-    settings = {
-        "oauth": {"enabled": False, "registration": "open", "client_documents": ["*"]},
-        "issuers": [{"issuer": "https://id.example.com", "audience": "saaf"}],
-        "clients": [{"id": "machine", "scopes": ["agents:run"]}],
-    }
-    with serving_site(tmp_path / "foreign", settings) as foreign:
-        for path in (SERVER, OPENID, "/oauth/jwks", "/oauth/userinfo", "/oauth/end_session"):
-            assert foreign.http.get(path).status_code == 404, path
-        for name in ("token", "revoke", "introspect", "par", "device_authorization", "register"):
-            assert foreign.http.post(f"/oauth/{name}").status_code == 404, name
-        document = foreign.http.get(RESOURCE).json()
-        assert document["authorization_servers"] == ["https://id.example.com"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.site import Site, serving_site
+from tests.site import Site
 
 HOME = "https://client.example.com/callback"
 
@@ -33,14 +32,10 @@ def refused(response: httpx.Response, error: str = "invalid_client_metadata") ->
     assert response.json()["error"] == error
 
 
-@pytest.fixture
-def site(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A host of its own: only so many clients register in an hour."""
-    settings = {
-        "oauth": {"registration": "open", "registration_scopes": ["semantic:read", "agents:run"]}
-    }
-    with serving_site(tmp_path_factory.mktemp("registration"), settings) as running:
-        yield running
+@pytest.fixture(autouse=True)
+def later(site: Site) -> None:
+    """Only so many clients register in an hour."""
+    site.clock.advance(7300)
 
 
 def test_a_client_gets_what_was_asked_and_is_told_what_it_got(site: Site) -> None:
@@ -67,13 +62,14 @@ def test_a_client_with_keys_gets_no_secret(site: Site) -> None:
     body = registered(site, token_endpoint_auth_method="private_key_jwt", jwks=jwks)
     assert "client_secret" not in body
     assert body["jwks"] == jwks
-    for wrong in (
+    wrongs: list[dict[str, Any]] = [
         {"jwks": {"keys": [ECKey.generate_key("P-256").as_dict(private=True)]}},
         {"jwks": {"keys": []}},
         {"jwks_uri": "http://client.example.com/keys"},
         {"jwks": jwks, "jwks_uri": "https://client.example.com/keys"},
         {},
-    ):
+    ]
+    for wrong in wrongs:
         refused(register(site, token_endpoint_auth_method="private_key_jwt", **wrong))
 
 
@@ -223,16 +219,11 @@ class TestManagement:
             for method in ("GET", "DELETE"):
                 assert site.http.request(method, path, headers=header).status_code == 401
 
-    def test_a_declared_client_has_no_registration(self, tmp_path: Path) -> None:
-        settings = {
-            "oauth": {"registration": "open"},
-            "clients": [{"id": "machine", "scopes": ["agents:run"]}],
-        }
-        with serving_site(tmp_path / "declared", settings) as site:
-            for token in (site.secret("machine"), "x", ""):
-                headers = {"Authorization": f"Bearer {token}"}
-                response = site.http.get("/oauth/register/machine", headers=headers)
-                assert response.status_code == 401
+    def test_a_declared_client_has_no_registration(self, site: Site) -> None:
+        for token in (site.secret("machine"), "x", ""):
+            headers = {"Authorization": f"Bearer {token}"}
+            response = site.http.get("/oauth/register/machine", headers=headers)
+            assert response.status_code == 401
 
     def test_the_token_is_stored_as_a_hash(self, site: Site) -> None:
         token = registered(site)["registration_access_token"]

@@ -13,7 +13,7 @@ from tests.auth.authorization.flows import Flow, prove, sign_in
 from tests.site import Site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def user(site: Site) -> UserRecord:
     return site.identity.users.add(
         "ann", name="Ann Lee", email="ann@acme.com", scopes=["semantic:read"]

@@ -60,7 +60,7 @@ def test_a_form_from_elsewhere_is_refused_even_with_the_token(
     visitor: Visitor, headers: dict[str, str], path: str
 ) -> None:
     page = visitor.get("/sign-in")
-    refused = visitor.send(page, path, headers=headers, username="ann", password=PASSWORD)
+    refused = visitor.send_from(headers, page, path, username="ann", password=PASSWORD)
     assert refused.status_code == 403
     assert "set-cookie" not in refused.headers
 
@@ -70,7 +70,7 @@ def test_a_form_that_says_whose_origin_it_is_passes_without_fetch_metadata(
 ) -> None:
     page = visitor.get("/sign-in")
     headers = {"Origin": visitor.site.url}
-    passed = visitor.send(page, "/sign-in", headers=headers, username="ann", password=PASSWORD)
+    passed = visitor.send_from(headers, page, "/sign-in", username="ann", password=PASSWORD)
     assert passed.status_code == 303
 
 

@@ -47,18 +47,17 @@ class Visitor:
         """A page, redirects not followed."""
         return self.http.get(path)
 
-    def send(
-        self,
-        page: httpx.Response,
-        path: str,
-        *,
-        headers: dict[str, str] | None = None,
-        **fields: str,
-    ) -> httpx.Response:
+    def send(self, page: httpx.Response, path: str, /, **fields: str) -> httpx.Response:
         """The form of a page, with what is hidden in it and what is typed."""
+        headers = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+        return self.send_from(headers, page, path, **fields)
+
+    def send_from(
+        self, headers: dict[str, str], page: httpx.Response, path: str, /, **fields: str
+    ) -> httpx.Response:
+        """The same, as if it came from elsewhere."""
         hidden = {name: unescape(value) for name, value in _INPUT.findall(page.text)}
-        sent = {"Origin": "null", "Sec-Fetch-Site": "same-origin"} if headers is None else headers
-        return self.http.post(path, data={**hidden, **fields}, headers=sent)
+        return self.http.post(path, data={**hidden, **fields}, headers=headers)
 
     def sign_in(self, username: str, password: str = PASSWORD, *, back: str = "") -> httpx.Response:
         """Sign in by the page."""

@@ -9,14 +9,14 @@ from tests.auth.authorization.flows import CLIENTS
 from tests.site import Site, serving_site
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """One host for all tests of this folder; they may move its clock forward."""
+    """One host for all tests of a module; they may move its clock forward."""
     settings = {"clients": CLIENTS, "tenants": ["default", "acme"]}
     with serving_site(tmp_path_factory.mktemp("authorization"), settings) as running:
         yield running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def ann(site: Site) -> UserRecord:
     return site.identity.users.add("ann", name="Ann", scopes=["semantic:read"])

@@ -243,7 +243,7 @@ def test_keys_are_for_clients_that_sign_and_never_both_ways() -> None:
     client = client_of(document, "https://a.example/c", scopes=[])
     assert (client.authentication, client.jwks) == ("private_key_jwt", jwks)
     with pytest.raises(ValueError, match="one of jwks"):
-        client_of({**document, "jwks_uri": "https://a.example/k"}, document["client_id"], scopes=[])
+        client_of({**document, "jwks_uri": "https://a.example/k"}, "https://a.example/c", scopes=[])
     secret = {"keys": [ECKey.generate_key("P-256").as_dict(private=True)]}
     with pytest.raises(ValueError, match="jwks"):
         client_of({**document, "jwks": secret}, "https://a.example/c", scopes=[])

@@ -10,6 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.federation import Federation, FinishedSignIn
 from saaf_autogen.auth.identity.users import UserStore
 from saaf_autogen.auth.once import OneTimeStore
@@ -112,6 +113,13 @@ async def egress() -> AsyncIterator[EgressClient]:
 
 
 @pytest.fixture
+async def audit(database: Database) -> AsyncIterator[AuditLog]:
+    log = AuditLog(database, "00" * 32, delay_s=0.01)
+    yield log
+    await log.close()
+
+
+@pytest.fixture
 def make(
     database: Database,
     tmp_path: Path,
@@ -119,6 +127,7 @@ def make(
     issuer: LocalIssuer,
     other_issuer: LocalIssuer,
     egress: EgressClient,
+    audit: AuditLog,
 ) -> Callable[..., Upstream]:
     """Makes an upstream with settings over a few defaults; ``evil`` is a second provider."""
 
@@ -137,6 +146,7 @@ def make(
             [ProviderSettings.model_validate(given), ProviderSettings.model_validate(evil)],
             url=HOST,
             users=users,
+            audit=audit,
             once=OneTimeStore(database, clock),
             sealer=Sealer.load(tmp_path),
             scopes=ScopeRegistry(),

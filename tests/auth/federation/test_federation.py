@@ -124,6 +124,28 @@ async def test_a_disabled_user_stays_out(upstream: Upstream) -> None:
         await upstream.sign_in()
 
 
+async def test_who_signed_in_and_who_did_not_is_in_the_audit(
+    upstream: Upstream, audit: AuditLog
+) -> None:
+    user = (await upstream.sign_in()).user
+    upstream.users.disable(user.id)
+    with pytest.raises(Forbidden):
+        await upstream.sign_in()
+    await upstream.begin()
+    upstream.gives(upstream.id_token(nonce="other"))
+    with pytest.raises(Unauthenticated):
+        await upstream.finish()
+    await audit.close()
+    with upstream.database.transaction(read=True) as session:
+        rows = session.execute(select(AuditRow).order_by(AuditRow.number)).scalars().all()
+        found = [(row.decision, row.subject, row.action, row.door) for row in rows]
+    assert found == [
+        ("allowed", user.id, "sign_in", "page"),
+        ("denied", "nobody", "sign_in", "page"),
+        ("denied", "nobody", "sign_in", "page"),
+    ]
+
+
 async def test_an_unknown_tenant_stays_out(make: Make) -> None:
     upstream = make(claims={"tenant": "org"}, tenants=["europe"])
     with pytest.raises(Forbidden):

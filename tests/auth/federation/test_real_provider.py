@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.federation import Federation, FinishedSignIn
 from saaf_autogen.auth.identity.users import UserStore
 from saaf_autogen.auth.once import OneTimeStore
@@ -58,7 +59,11 @@ async def egress() -> AsyncIterator[EgressClient]:
 
 @pytest.fixture
 def make(
-    provider: OpenIdProvider, database: Database, tmp_path: Path, egress: EgressClient
+    provider: OpenIdProvider,
+    database: Database,
+    tmp_path: Path,
+    egress: EgressClient,
+    audit: AuditLog,
 ) -> Callable[..., Federation]:
     def federation(**settings: Any) -> Federation:
         clock = RealClock()
@@ -74,6 +79,7 @@ def make(
             [ProviderSettings.model_validate(given)],
             url=HOST,
             users=UserStore(database, clock, ScopeRegistry()),
+            audit=audit,
             once=OneTimeStore(database, clock),
             sealer=Sealer.load(tmp_path),
             scopes=ScopeRegistry(),

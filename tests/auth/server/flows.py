@@ -129,6 +129,6 @@ class Flows:
             "jti": f"proof-{time.perf_counter_ns()}",
             **claims,
         }
-        header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": key.as_dict(private=False)}
-        header["jwk"].pop("kid", None)
+        public = {name: key.as_dict(private=False)[name] for name in ("kty", "crv", "x", "y")}
+        header = {"alg": "ES256", "typ": "dpop+jwt", "jwk": public}
         return jwt.encode(header, body, key, algorithms=["ES256"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.auth.server.flows import CALLBACK, SCOPES, VERIFIER, Flows, refused
@@ -62,7 +64,7 @@ class TestCodeAttacks:
         ],
     )
     def test_a_wrong_verifier_or_address_is_refused_and_burns_the_code(
-        self, flows: Flows, form: dict[str, str | None]
+        self, flows: Flows, form: dict[str, Any]
     ) -> None:
         code = flows.code(flows.user())
         refused(flows.redeem(code, **form), "invalid_grant")

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from joserfc import jwt
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from saaf_autogen.auth.server.client_keys import jwks_faults
@@ -193,7 +194,7 @@ class TestRegisteredKeys:
         assert jwks_faults({"keys": [key.as_dict(private=False)]}) == []
 
     def test_short_rsa_keys_are_refused(self) -> None:
-        with pytest.warns(Warning):
+        with pytest.warns(SecurityWarning, match="2048"):
             short = RSAKey.generate_key(1024)
         assert jwks_faults({"keys": [short.as_dict(private=False)]})
 

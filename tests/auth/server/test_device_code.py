@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import httpx
 import pytest
@@ -14,10 +15,10 @@ from saaf_autogen.auth.server.device import DeviceCodes, read_user_code
 from tests.auth.server.flows import DEVICE, SCOPES, Flows, claims_of, refused
 
 
-def begin(flows: Flows, client: str = "tv", **form: str) -> dict[str, str]:
+def begin(flows: Flows, client: str = "tv", **form: str) -> dict[str, Any]:
     response = flows.post(client, "device_authorization", **form)
     assert response.status_code == 200, response.text
-    body: dict[str, str] = response.json()
+    body: dict[str, Any] = response.json()
     return body
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from joserfc.jwk import ECKey
 
@@ -75,7 +77,7 @@ class TestKeyAttacks:
         [{"htm": "GET"}, {"htu": "https://evil.example/oauth/token"}, {"iat": 1}, {"jti": ""}],
     )
     def test_a_wrong_proof_is_refused(
-        self, flows: Flows, key: ECKey, claims: dict[str, object]
+        self, flows: Flows, key: ECKey, claims: dict[str, Any]
     ) -> None:
         proof = flows.proof(key, **claims)
         response = flows.post("machine", grant_type="client_credentials", proof=proof)

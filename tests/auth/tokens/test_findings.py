@@ -11,6 +11,7 @@ import yaml
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.auth.tokens.findings import validate_issuers
 from saaf_autogen.project.deployment import check_deployment
+from saaf_autogen.project.identity_faults import identity_faults
 from saaf_autogen.settings import Settings, parse_document
 
 ISSUER = {"issuer": "https://idp.example", "audience": "https://saaf.example"}
@@ -28,7 +29,9 @@ def findings(*, environ: dict[str, str] | None = None, **settings: Any) -> list[
     read = document.validate(Settings)
     assert read is not None, document.findings
     environ = {"SECRET": "x"} if environ is None else environ
-    found = validate_issuers(read, document, scopes=ScopeRegistry(), environ=environ)
+    scopes = ScopeRegistry()
+    found = validate_issuers(read, document, scopes=scopes, environ=environ)
+    found += identity_faults(document, read, scopes)
     assert all(each.remedy and each.line for each in found)
     return [each.message for each in found]
 
@@ -58,7 +61,7 @@ def test_plain_http_is_for_hosts_that_egress_allows() -> None:
     inner = "http://keycloak.internal:8080/realms/acme"
     assert "its scheme is http" in of_issuer(issuer=inner)[0]
     assert "its scheme is http" in of_provider(issuer=inner)[0]
-    allowed = {"egress": {"allow": ["keycloak.internal:8080"]}}
+    allowed: dict[str, Any] = {"egress": {"allow": ["keycloak.internal:8080"]}}
     assert findings(issuers=[{**ISSUER, "issuer": inner}], **allowed) == []
 
 
@@ -93,10 +96,6 @@ def test_scopes_must_exist(kind: Any) -> None:
     assert kind(claims={"scope_names": {"Query": ["warehouse:drop"]}}) == [
         "there is no scope warehouse:drop"
     ]
-
-
-def test_scopes_of_everyone_who_signs_in_must_exist() -> None:
-    assert of_provider(user_scopes=["warehouse:drop"]) == ["there is no scope warehouse:drop"]
 
 
 def test_nothing_is_declared_twice_and_no_host_trusts_itself() -> None:

@@ -187,7 +187,8 @@ async def test_an_id_token_is_no_access_token_even_where_types_do_not_tell(
     verifier = trust(issuer, token_types=["JWT"], audience=[AUDIENCE, "web"])
     typ = {"typ": "JWT"}
     await verifier.verify(issuer.token(header=typ))
-    for changes in ({"nonce": "n"}, {"at_hash": "h"}, {"c_hash": "h"}, {"events": {}}):
+    told: list[dict[str, Any]] = [{"nonce": "n"}, {"at_hash": "h"}, {"c_hash": "h"}, {"events": {}}]
+    for changes in told:
         await refused(verifier, issuer.token(header=typ, **changes), "as ID tokens do")
     await refused(verifier, issuer.token(header=typ, aud="web"), "for its own client")
     await refused(verifier, issuer.token(header=typ, client_id=None), "which client")
@@ -207,7 +208,7 @@ async def test_a_token_for_another_audience_is_refused(
     [
         {"exp": None},
         {"exp": "never"},
-        {"exp": 1e400},
+        {"exp": 10**400},
         {"exp": True},
         {"iat": None},
         {"exp": 1},
@@ -218,8 +219,6 @@ async def test_a_token_for_another_audience_is_refused(
 async def test_a_token_without_times_or_outside_them_is_refused(
     trust: Trust, issuer: LocalIssuer, changes: dict[str, Any]
 ) -> None:
-    if changes.get("exp") == 1e400:
-        return  # JSON has no such number.
     await refused(trust(issuer), issuer.token(**changes))
 
 

@@ -272,7 +272,8 @@ class TestAuth0:
     async def test_a_token_of_the_profile_of_rfc_9068(
         self, trust: Trust, issuer: LocalIssuer
     ) -> None:
-        body = {**AUTH0_USER, "azp": None, "client_id": "my_client_id", "jti": "73WakrfVbNJBaAmh"}
+        changes = {"azp": None, "client_id": "my_client_id", "jti": "73WakrfVbNJBaAmh"}
+        body: dict[str, Any] = {**AUTH0_USER, **changes}
         token = issuer.token(**body)
         found = (await trust(issuer, preset="auth0").verify(token)).principal
         assert (found.client_id, found.token_id) == ("my_client_id", "73WakrfVbNJBaAmh")
@@ -324,7 +325,7 @@ class TestSaaf:
     async def test_another_host_of_saaf_is_an_issuer_like_any_other(
         self, trust: Trust, issuer: LocalIssuer
     ) -> None:
-        body = {
+        body: dict[str, Any] = {
             "sub": "usr_1",
             "tenant": "default",
             "groups": ["analysts"],
