@@ -68,16 +68,24 @@ class RateLimiter:
         self._item = RateLimitItemPerMinute(per_minute)
 
     def take(self, *who: str) -> Room:
+        """Count a call, and say what is left.
+
+        Raises:
+            RateLimited: as ``admit``.
+        """
+        self.admit(*who)
+        return self._room(_cut(who))
+
+    def admit(self, *who: str) -> None:
         """Count a call.
 
         Raises:
-            RateLimited: with ``retry_after`` in seconds and ``room`` in ``extra``.
+            RateLimited: with ``retry_after`` in seconds and ``ratelimit`` in ``extra``.
         """
-        names = tuple(name[:_MAX_KEY] for name in who)
-        allowed = self._limiter.hit(self._item, *names)
+        names = _cut(who)
+        if self._limiter.hit(self._item, *names):
+            return
         room = self._room(names)
-        if allowed:
-            return room
         raise RateLimited(
             f"More than {room.limit} calls in a minute.",
             remedy=f"Wait {room.reset_s} s.",
@@ -97,6 +105,10 @@ class RateLimiter:
         passing = before_s - WINDOW_S * (limit - now) / max(before, 1)
         wait = passing if now < limit else now_s
         return Room(self.name, limit, 0, math.floor(wait) + 1)
+
+
+def _cut(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name[:_MAX_KEY] for name in names)
 
 
 class BoundedWindows(Storage, SlidingWindowCounterSupport):

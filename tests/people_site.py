@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import duckdb
+
 from saaf_autogen.auth.identity.records import UserRecord
 from tests.site import Site, serving_site
 
-__all__ = ["PASSWORD", "Asked", "ask", "people_site", "settings_for"]
+__all__ = ["PASSWORD", "Asked", "add_user", "ask", "people_site", "settings_for"]
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "violet-harbour-onion-61"
@@ -48,12 +50,12 @@ def ask(client: str, redirect_uri: str, scope: str, **more: str) -> Asked:
     return Asked(f"/oauth/authorize?{urlencode(query)}", state, verifier)
 
 
-def settings_for(nyc_file: Path, **more: Any) -> dict[str, Any]:
-    """A deployment with the sample's data."""
+def settings_for(**more: Any) -> dict[str, Any]:
+    """A deployment whose tables are described as the sample's; nobody asks for their rows."""
     code = ["authorization_code", "refresh_token"]
     return {
         "name": "harbour-data",
-        "warehouses": {"nyc": {"engine": "duckdb", "path": str(nyc_file)}},
+        "warehouses": {"nyc": {"engine": "duckdb", "path": "nyc.duckdb"}},
         "groups": [
             {"id": "analysts", "scopes": ["warehouse:query", "semantic:read", "agents:run"]},
             {"id": "united", "scopes": ["warehouse:query", "semantic:read"]},
@@ -103,9 +105,10 @@ def settings_for(nyc_file: Path, **more: Any) -> dict[str, Any]:
 def people_site(
     folder: Path, settings: dict[str, Any], *, name: str = "localhost"
 ) -> Iterator[Site]:
-    """A host with these settings, on the sample's data."""
+    """A host with these settings."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "semantic", folder / "semantic")
+    duckdb.connect(folder / "nyc.duckdb").close()
     with serving_site(folder, settings, name=name) as site:
         yield site
 

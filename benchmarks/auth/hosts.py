@@ -40,7 +40,7 @@ async def add(a: int, b: int) -> int:
 SETTINGS = """\
 version: 1
 name: bench
-limits: {calls_per_minute: 100000000}
+limits: {calls_per_minute: 100000000, oauth_per_minute: 100000000, tokens_per_minute: 100000000}
 clients:
   - {id: bench, scopes: ["tools.bench:add"]}
 """

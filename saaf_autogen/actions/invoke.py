@@ -151,7 +151,7 @@ class Invoker:
         call = attempt.call
         if call.door != "rest":
             # The API has counted its call already, with those that never came here.
-            self._calls.take(call.principal.key, call.principal.client_id or "")
+            self._calls.admit(call.principal.key, call.principal.client_id or "")
         self._policy.require_scopes(call.principal, action.spec.scopes, action=call.name)
         attempt.arguments = action.validate(call.arguments)
         attempt.resources = await self._resources(action, context, attempt.arguments)

@@ -87,7 +87,11 @@ def _openapi(app: FastAPI, project: Project, schemas: dict[str, Any]) -> dict[st
         document["paths"] |= action_operations(project.deployment.registry, schemas)
         components = document.setdefault("components", {})
         components.setdefault("schemas", {}).update({**schemas, "Problem": PROBLEM_SCHEMA})
-        scheme = oauth2_scheme(project.deployment.scopes, issuer_url=project.server.public_url)
+        scheme = oauth2_scheme(
+            project.deployment.scopes,
+            issuer_url=project.server.public_url,
+            enabled=project.settings.oauth.enabled,
+        )
         components["securitySchemes"] = {SCHEME_NAME: scheme}
         for path, operations in document["paths"].items():
             for operation in operations.values():

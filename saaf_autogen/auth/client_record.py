@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
@@ -76,6 +76,14 @@ class ClientRecord:
     def active(self) -> bool:
         """Whether it may get tokens."""
         return self.disabled_at is None
+
+    def serves(self, tenant: str) -> bool:
+        """Whether users of a tenant may use it; a client of a document belongs to none."""
+        return self.origin == "document" or self.tenant == tenant
+
+    def within(self, tenant: str) -> ClientRecord:
+        """Itself, as what is filed under a tenant that it serves names it."""
+        return replace(self, tenant=tenant) if self.origin == "document" else self
 
 
 def client_record(row: ClientRow) -> ClientRecord:

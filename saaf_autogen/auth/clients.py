@@ -51,6 +51,9 @@ class _Known:
     stale_at: float
 
 
+_UNKNOWN = _Known(ClientRecord("", "", "", (), disabled_at=datetime.min), _NOBODY, _NOBODY, None, 0)
+
+
 class ClientStore:
     """Keeps clients. Synchronous: call it in a thread from async code.
 
@@ -245,21 +248,20 @@ class ClientStore:
     def authenticate(self, client_id: str, secret: str) -> ClientRecord | None:
         """The active client that these credentials belong to, or None.
 
-        Only one whose ``authentication`` is ``secret``. An unknown id takes the same comparisons
-        as a known one.
+        Only one whose ``authentication`` is ``secret``. An unknown id takes the same reads and
+        comparisons as a known one.
         """
         known = self._look(client_id)
-        offered = digest(secret) if secret.isprintable() else ""
-        matches = hmac.compare_digest(offered, known.current if known else _NOBODY)
-        overlaps = hmac.compare_digest(offered, known.previous if known else _NOBODY)
-        until = known.previous_until if known else None
-        overlaps &= until is not None and self._clock.now() < until
-        if known is None or not known.record.active or known.record.authentication != "secret":
-            return None
-        return known.record if matches or overlaps else None
+        if known is not None and _fits(known, secret, self._clock.now()):
+            return known.record
+        # Refused from memory alone, a new secret or an enabled client would seem not to work.
+        self._known.pop(client_id, None)
+        known = self._look(client_id)
+        fits = _fits(known or _UNKNOWN, secret, self._clock.now())
+        return known.record if known and fits else None
 
     def registered(self, client_id: str, registration_token: str) -> ClientRecord | None:
-        """The active client that registered itself and got this token, or None."""
+        """The active client that registered itself and got this token (RFC 7592), or None."""
         with self._database.transaction(read=True) as session:
             row = session.get(ClientRow, client_id) if _ID.fullmatch(client_id) else None
             kept = (row.registration_token_hash if row else None) or _NOBODY
@@ -406,6 +408,15 @@ class ClientStore:
 
     def _seal(self, tenant: str, client_id: str, secret: str) -> bytes:
         return self._sealer.seal(secret.encode(), context=_context(tenant, client_id))
+
+
+def _fits(known: _Known, secret: str, now: datetime) -> bool:
+    offered = digest(secret) if secret.isprintable() else ""
+    matches = hmac.compare_digest(offered, known.current)
+    overlaps = hmac.compare_digest(offered, known.previous)
+    overlaps &= known.previous_until is not None and now < known.previous_until
+    usable = known.record.active and known.record.authentication == "secret"
+    return (matches or overlaps) and usable
 
 
 def _row(session: Session, tenant: str, client_id: str, version: int | None = None) -> ClientRow:

@@ -33,8 +33,7 @@ __all__ = [
     "is_thumbprint",
 ]
 
-DPOP_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "Ed25519", "EdDSA")
-"""``EdDSA`` is the older name of ``Ed25519`` (RFC 9864); both mean that one curve here."""
+DPOP_ALGORITHMS = ("ES256", "ES384", "PS256", "RS256", "Ed25519")
 
 _WINDOW_S = 60
 _MAX_BYTES = 8192
@@ -53,6 +52,11 @@ class InvalidProof(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
     """The proof is not taken: 400 at the authorization server, 401 at a resource."""
 
     error = "invalid_dpop_proof"
+
+
+class _Registry(JWSRegistry):
+    # joserfc's 512 bytes are too few for a header with an RSA key in it.
+    max_header_length = _MAX_BYTES
 
 
 class ProofMemory(Protocol):
@@ -185,7 +189,7 @@ def is_thumbprint(text: str) -> bool:
 def _read(proof: str) -> tuple[ECKey | RSAKey | OKPKey, dict[str, Any]]:
     if len(proof) > _MAX_BYTES or not proof.isascii() or proof.count(".") != 2:
         raise InvalidProof("The DPoP proof is no JWT.")
-    registry = JWSRegistry(algorithms=list(DPOP_ALGORITHMS))
+    registry = _Registry(algorithms=list(DPOP_ALGORITHMS))
     try:
         signed = jws.extract_compact(proof.encode("ascii"), registry=registry)
         header = signed.headers()
@@ -213,7 +217,7 @@ def _public_key(jwk: object, algorithm: object) -> ECKey | RSAKey | OKPKey:
     kind = jwk.get("kty")
     if kind == "EC" and jwk.get("crv") == _CURVES.get(str(algorithm)):
         return ECKey.import_key({name: jwk[name] for name in ("kty", "crv", "x", "y")})
-    if kind == "OKP" and jwk.get("crv") == "Ed25519" and algorithm in ("Ed25519", "EdDSA"):
+    if kind == "OKP" and jwk.get("crv") == "Ed25519" and algorithm == "Ed25519":
         return OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x")})
     if kind == "RSA" and algorithm in ("PS256", "RS256"):
         size = len(_decoded(jwk["n"])) * 8

@@ -84,7 +84,8 @@ class Explanation:
         """Why not, or nothing."""
         for share in self.scopes:
             if share.missing:
-                return f"{share.party} lacks the scope {', '.join(sorted(share.missing))}."
+                missing = ", ".join(sorted(share.missing))
+                return f"The scope {missing} is missing: {share.party} does not hold it."
         if self.evaluation.view is None:
             return self.evaluation.reason
         if self.column is not None and self.sight(self.column).seen == "hidden":

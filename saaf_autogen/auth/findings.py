@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from saaf_autogen.auth.access import TableFacts
 from saaf_autogen.auth.conditions import Fault, Reference
 from saaf_autogen.auth.grants import audience_of, compile_grant, grant_faults
+from saaf_autogen.auth.redirect_uris import redirect_fault
 from saaf_autogen.auth.scopes import ScopeRegistry
 from saaf_autogen.errors import Finding
 from saaf_autogen.settings import (
@@ -67,6 +68,11 @@ def validate_grants(
     found: list[tuple[tuple[str | int, ...], Fault]] = []
     for index, client in enumerate(settings.clients):
         found += [(("clients", index), fault) for fault in _scope_faults(client, scopes)]
+        found += [(("clients", index), fault) for fault in _address_faults(client)]
+    for index, name in enumerate(settings.oauth.registration_scopes):
+        if name not in scopes:
+            missing = Fault((), f"there is no scope {name}", _listed(scopes))
+            found.append((("oauth", "registration_scopes", index), missing))
     if settings.local:
         local = settings.local.principal
         found += [(("local", "principal"), fault) for fault in _scope_faults(local, scopes)]
@@ -118,6 +124,19 @@ def _scope_faults(
     for index, name in enumerate(holder.scopes):
         if name not in scopes:
             yield Fault(("scopes", index), f"there is no scope {name}", _listed(scopes))
+
+
+def _address_faults(client: ClientSettings) -> Iterator[Fault]:
+    lists = {
+        "redirect_uris": client.redirect_uris,
+        "post_logout_redirect_uris": client.post_logout_redirect_uris,
+    }
+    for name, uris in lists.items():
+        for index, uri in enumerate(uris):
+            fault = redirect_fault(uri)
+            if fault:
+                message = f"the address {uri!r} {fault}"
+                yield Fault((name, index), message, "use https, or http://127.0.0.1")
 
 
 def _listed(scopes: ScopeRegistry) -> str:

@@ -199,7 +199,7 @@ class Standing:
             client, is_stored = self._client(client_id)
             if client is None and not is_stored:
                 continue
-            if client is None or client.tenant != principal.tenant or not client.active:
+            if client is None or not client.serves(principal.tenant) or not client.active:
                 return _refused("gone", f"The client {client_id} is no longer active.")
             caps.append(expand(client.scopes))
             if principal.subject == f"client:{client_id}":

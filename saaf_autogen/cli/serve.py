@@ -22,7 +22,7 @@ from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.project import GRACE_S
 from saaf_autogen.settings import ServerSettings
 
-__all__ = ["serve"]
+__all__ = ["offer_first_admin", "serve"]
 
 URL_VARIABLE = "SAAF_URL"
 _DRAIN_S = 20
@@ -85,7 +85,7 @@ async def _host(
         await project.close()
         raise
     _introduce(console, project)
-    await _offer_first_admin(console, project)
+    await offer_first_admin(console, project)
     await server.serve(sockets=[address])
 
 
@@ -127,7 +127,7 @@ def _introduce(console: Console, project: Project) -> None:
         console.print(f"  [yellow]the model {model} needs the variable {variable}[/]")
 
 
-async def _offer_first_admin(console: Console, project: Project) -> None:
+async def offer_first_admin(console: Console, project: Project) -> None:
     """While nobody may administrate: a token that makes who may. It ends with the next start."""
     if not project.settings.oauth.enabled:
         return

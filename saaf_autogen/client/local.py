@@ -94,6 +94,8 @@ class LocalHost:
             await project.close()
 
     async def _open(self) -> Project:
+        if self._project is not None:
+            return self._project
         async with self._opening:
             if self._project is None:
                 self._project = await Project.open(self.deployment)

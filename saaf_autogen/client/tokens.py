@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
 
+from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.errors import Forbidden, TimedOut, Unauthenticated, Unavailable
 
 __all__ = ["HostTokens"]
@@ -26,6 +26,8 @@ class HostTokens:
         http: sends requests to the host.
         token: an access token, which then is never renewed; or
         client_id, client_secret: client credentials; or neither, until ``sign_in``.
+        clock: tells when a token is about to expire.
+        sleep: waits between two looks for a person's answer, in seconds.
     """
 
     def __init__(
@@ -35,8 +37,12 @@ class HostTokens:
         token: str | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
+        clock: Clock | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._http = http
+        self._clock = clock or SystemClock()
+        self._sleep = sleep
         self._token = token
         self._expires = float("inf") if token else 0.0
         self._credentials = (client_id, client_secret) if client_id and client_secret else None
@@ -52,7 +58,7 @@ class HostTokens:
             Unavailable: the host cannot be reached.
         """
         async with self._renewing:
-            if time.monotonic() > self._expires - _RENEW_BEFORE_S:
+            if self._clock.monotonic() > self._expires - _RENEW_BEFORE_S:
                 await self._renew()
         if not self._token:
             raise Unauthenticated(
@@ -94,7 +100,7 @@ class HostTokens:
             "device_code": asked["device_code"],
         }
         while True:
-            await asyncio.sleep(pause)
+            await self._sleep(pause)
             answer = await self._post("/oauth/token", form)
             match answer.get("error"):
                 case None:
@@ -135,7 +141,7 @@ class HostTokens:
     def _keep(self, answer: Mapping[str, Any]) -> None:
         self._token = answer["access_token"]
         self._refresh_token = answer.get("refresh_token", self._refresh_token)
-        self._expires = time.monotonic() + float(answer.get("expires_in", 60))
+        self._expires = self._clock.monotonic() + float(answer.get("expires_in", 60))
 
     async def _post(
         self, path: str, form: Mapping[str, str], auth: httpx.BasicAuth | None = None

@@ -52,8 +52,6 @@ def _tenants_named(settings: Settings) -> Iterator[tuple[Place, str]]:
         yield ("sign_in", "providers", index, "tenant"), provider.tenant
         for tenant in provider.tenants:
             yield ("sign_in", "providers", index, "tenants"), tenant
-        for tenant in provider.tenants:
-            yield ("sign_in", "providers", index, "tenants"), tenant
     for index, issuer in enumerate(settings.issuers):
         yield ("issuers", index, "tenant"), issuer.tenant
         for tenant in issuer.tenants:

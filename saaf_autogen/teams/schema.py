@@ -131,6 +131,8 @@ def _resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, 
 
 
 def _restore(node: Mapping[str, Any], root: Mapping[str, Any], value: Any) -> Any:
+    if not isinstance(value, dict | list):
+        return value
     try:
         node = _resolved(node, root)
     except _NotStrict:

@@ -138,10 +138,13 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
             )
         spec = offered[name]
         sent = arguments_for(spec.parameters, clean_value(arguments))
-        call = asyncio.ensure_future(self._bound().call(spec.name, sent, idempotency_key=key))
-        if cancellation_token is not None:
-            cancellation_token.link_future(call)
-        outcome = await call
+        call = self._bound().call(spec.name, sent, idempotency_key=key)
+        if cancellation_token is None:
+            outcome = await call
+        else:
+            task = asyncio.ensure_future(call)
+            cancellation_token.link_future(task)
+            outcome = await task
         return value_content(outcome.value, outcome.cut)
 
     def _bound(self) -> ActionPort:

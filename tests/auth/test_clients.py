@@ -197,11 +197,25 @@ def test_a_known_client_is_authenticated_without_the_store(
     )
     for _ in range(3):
         assert store.authenticate("bob", new.client_secret) is not None
-        assert store.authenticate("bob", "wrong") is None
     assert len(statements) == 2  # BEGIN and one SELECT
     clock.advance(61)
     assert store.find("bob") is not None
     assert len(statements) == 4
+
+
+def test_nobody_is_refused_from_memory_alone(
+    store: ClientStore, database: Database, tmp_path: Path, clock: ManualClock
+) -> None:
+    store.add(BOB)
+    other = ClientStore(database, Sealer.load(tmp_path), clock, ScopeRegistry())
+    assert store.find("bob") is not None
+    rotated = other.rotate_secret("bob")
+    assert store.authenticate("bob", rotated) is not None
+    other.disable("bob")
+    store.flush()
+    assert store.authenticate("bob", rotated) is None
+    other.enable("bob")
+    assert store.authenticate("bob", rotated) is not None
 
 
 def test_what_other_processes_change_counts_after_a_flush(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
@@ -67,9 +66,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory, nyc_file: Path) -> Iterator[Site]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A host with people and clients, known as ``localhost``, where browsers know passkeys."""
-    settings = settings_for(nyc_file, sign_in={"passkeys": True})
+    settings = settings_for(sign_in={"passkeys": True})
     with people_site(tmp_path_factory.mktemp("house") / "site", settings) as site:
         add_user(site, "ann", "analysts", name="Ann Example")
         add_user(site, "uma", "united", name="Uma Air", attributes={"carrier": "UA"})

@@ -159,7 +159,8 @@ def test_a_request_is_narrowed_by_its_details(site: Site, back: Landing, visit: 
 def test_a_token_is_exchanged_for_one_that_names_the_actor(
     site: Site, back: Landing, visit: Any
 ) -> None:
-    token = converse("code", given(site, "web", back), visit)["tokens"]["access_token"]
+    asked = given(site, "web", back, scope="openid semantic:read")
+    token = converse("code", asked, visit)["tokens"]["access_token"]
     asked = given(site, "service", back, scope="semantic:read", subject_token=token)
     exchanged = converse("exchange", asked)["tokens"]
     seen = site.http.post(

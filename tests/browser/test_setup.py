@@ -12,9 +12,9 @@ WORDS = "seven-lanterns-drift-north"
 
 
 def test_the_first_admin_makes_an_account_with_the_printed_token(
-    page: Page, tmp_path: Path, nyc_file: Path
+    page: Page, tmp_path: Path
 ) -> None:
-    with people_site(tmp_path / "site", settings_for(nyc_file)) as site:
+    with people_site(tmp_path / "site", settings_for()) as site:
         invited = site.identity.people.invitations.first_admin()
         assert invited
         page.goto(f"{site.url}/setup?token={invited.token}")

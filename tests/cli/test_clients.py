@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+from typer.testing import CliRunner, Result
 
+from saaf_autogen.cli.main import app
+from saaf_autogen.errors import InvalidArguments
 from saaf_autogen.testing import RunningHost
 from tests.cli.conftest import Saaf
 
@@ -84,15 +87,21 @@ def test_a_rotated_secret_is_kept_where_the_first_one_was(saaf: Saaf, folder: Pa
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_clients_of_every_kind_are_made_from_the_command_line(saaf: Saaf) -> None:
-    shop = saaf(
-        *("clients", "add", "shop", "--scope", "agents:run", "--first-party", "--dpop"),
+def test_clients_of_every_kind_are_made_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "saaf.yaml").write_text("version: 1\nname: kinds\n")
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(app, ["clients", *arguments, "--project", str(tmp_path)])
+
+    shop = run(
+        *("add", "shop", "--scope", "agents:run", "--first-party", "--dpop"),
         *("--grant-type", "authorization_code", "--grant-type", "refresh_token"),
         *("--redirect-uri", "https://shop.example/callback"),
     )
-    assert secret(shop)
-    tool = saaf("clients", "add", "tool", "--public", "--grant-type", "device_code")
-    assert tool.returncode == 0, tool.stderr
+    assert shop.exit_code == 0
+    assert "client_secret   saaf_" in shop.stdout
+    tool = run("add", "tool", "--public", "--grant-type", "device_code")
+    assert tool.exit_code == 0
     assert "client_secret" not in tool.stdout
     for arguments, words in (
         (("--public",), "client_credentials"),
@@ -100,10 +109,10 @@ def test_clients_of_every_kind_are_made_from_the_command_line(saaf: Saaf) -> Non
         (("--grant-type", "password"), "saaf clients add --help"),
         (("--tenant", "nowhere"), "There is no tenant"),
     ):
-        done = saaf("clients", "add", "other", *arguments)
-        assert done.returncode == 1
-        assert words in done.stderr
-    listed = saaf("clients", "list").stdout
+        failed = run("add", "other", *arguments)
+        assert isinstance(failed.exception, InvalidArguments)
+        assert words in str(failed.exception)
+    listed = run("list").stdout
     for name in ("shop", "tool", "saaf-cli"):
         assert name in listed
     assert "other" not in listed

@@ -16,13 +16,13 @@ from saaf_autogen.project.deployment import check_deployment
         ("clients:\n- id: a\n  tenant: nowhere", 5, "there is no tenant nowhere"),
         ("groups:\n- id: a\n- id: a", 5, "groups: a is declared more than once"),
         (
-            "issuers:\n- issuer: https://idp.acme.com\n  audience: x\n  tenants: [default, nowhere]",
+            "issuers:\n- issuer: https://a.com\n  audience: x\n  tenants: [default, nowhere]",
             6,
             "there is no tenant nowhere",
         ),
         (
-            "sign_in:\n  providers:\n  - {id: a, title: A, issuer: 'https://idp.acme.com', client_id: x}\n"
-            "  - {id: a, title: B, issuer: 'https://idp.acme.com', client_id: x}",
+            "sign_in:\n  providers:\n  - {id: a, title: A, issuer: 'https://a.com', client_id: x}\n"
+            "  - {id: a, title: B, issuer: 'https://a.com', client_id: x}",
             6,
             "providers: a is declared more than once",
         ),

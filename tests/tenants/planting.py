@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, String, Table, insert, select
+from sqlalchemy import JSON, LargeBinary, String, Table, insert, select
 
 from saaf_autogen.crypto import digest
-from saaf_autogen.db import Base
+from saaf_autogen.db import Base, UtcTime
 from tests.site import Site
 
 __all__ = ["MARK", "MINE", "THEIRS", "Planted", "plant", "rows_of", "settings_of"]
@@ -56,6 +56,9 @@ FORMS: dict[str, set[str]] = {
 }
 """Columns of text whose form is given: ids, digests, words of a list. All others hold the mark."""
 
+OBJECTS = {"attributes", "metadata", "data", "jwks", "error", "definition"}
+"""Columns that hold JSON objects; others hold arrays."""
+
 
 @dataclass
 class Planted:
@@ -90,6 +93,7 @@ def settings_of(tables: str) -> dict[str, Any]:
         "tenants": ["default", MINE, THEIRS],
         "clients": [
             {"id": "mine", "tenant": MINE, "scopes": EVERY_SCOPE, "introspects": True, **flows},
+            {"id": "root", "scopes": EVERY_SCOPE},
             {"id": "theirs", "tenant": THEIRS, "title": MARK, "scopes": EVERY_SCOPE, **flows},
         ],
         "groups": [{"id": "shared", "tenant": name} for name in (MINE, THEIRS)],
@@ -131,7 +135,7 @@ def _rows(planted: Planted, now: datetime, url: str) -> dict[str, dict[str, Any]
     """What has a form in each table; the rest is filled with the mark."""
     ids = planted.ids
     user, client, family = ids["user_id"], ids["client_id"], ids["connection_id"]
-    order = {"scopes": ["runs:read"], "audience": [url], "nonce": MARK}
+    order = {"scopes": ["runs:read", MARK], "audience": [url], "nonce": MARK}
     principal = {"issuer": url, "tenant": THEIRS, "subject": user, "kind": "user"}
     grant = {"id": ids["rule_id"], "tenant": THEIRS, "to": "*", "resource": f"doc://{MARK}/*"}
     return {
@@ -229,17 +233,17 @@ def _filled(table: Table, given: dict[str, Any], now: datetime) -> dict[str, Any
 
 def _value(column: Any, now: datetime) -> Any:
     ends = ("revoked_at", "ended_at", "used_at", "disabled_at", "withdrawn_at", "wait_until")
-    kind = column.type.python_type
-    if isinstance(column.type, JSON):
-        return {"word": MARK} if column.name in ("attributes", "metadata", "data") else [MARK]
-    if kind is datetime:
+    kind = column.type
+    if isinstance(kind, JSON):
+        return {"word": MARK} if column.name in OBJECTS else [MARK]
+    if isinstance(kind, UtcTime):
         if column.name in ends and column.nullable:
             return None
         later = "expires" in column.name or "until" in column.name
         return now + timedelta(days=1) if later else now
-    if kind is str:
-        return MARK
-    return {bool: False, int: 1, float: 1.0, bytes: MARK.encode()}[kind]
+    if isinstance(kind, LargeBinary):
+        return MARK.encode()
+    return {bool: False, int: 1, float: 1.0, str: MARK}[kind.python_type]
 
 
 def rows_of(site: Site, tenant: str) -> dict[str, list[str]]:

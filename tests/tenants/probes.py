@@ -45,8 +45,8 @@ BODIES: dict[str, list[dict[str, Any]]] = {
     ],
     "POST /v1/runs": [{"agent_id": "nowhere", "input": "{run_id}"}],
     "POST /v1/admin/users": [
-        {"username": "walker", "groups": ["{group_id}"]},
-        {"username": "walker", "scopes": [], "attributes": {"id": "{user_id}"}},
+        {"username": "a-{user_id}", "groups": ["{group_id}"]},
+        {"username": "b-{user_id}", "scopes": [], "attributes": {"id": "{user_id}"}},
     ],
     "PATCH /v1/admin/users/{user_id}": [{"name": "taken over"}, {"scopes": ["iam:admin"]}],
     "POST /v1/admin/groups": [{"id": "{group_id}"}],

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from saaf_autogen.api.pages.consent import approved_scopes, consent_of
 from saaf_autogen.api.pages.fields import MAX_FORM_BYTES
 from saaf_autogen.api.pages.visit import Visit
-from saaf_autogen.auth.server.authorization.authorizations import client_for
 from saaf_autogen.auth.server.authorization.refusals import RedirectRefusal
 from saaf_autogen.auth.server.authorization.request import AuthorizationRequest
 from saaf_autogen.errors import InvalidArguments, PayloadTooLarge, SaafError
@@ -96,7 +95,7 @@ def _ask(
     consent = consent_of(
         visit,
         user,
-        client_for(request.client, user),
+        request.client.within(user.tenant),
         asked=request.scopes,
         grantable=visit.pages.identity.authorizations.grantable(request, user),
         details=request.details,

@@ -15,7 +15,6 @@ from saaf_autogen.api.pages.visit import Visit
 from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.identity.records import UserRecord
 from saaf_autogen.auth.scopes import IDENTITY_SCOPES
-from saaf_autogen.auth.server.authorization.authorizations import client_for
 from saaf_autogen.auth.server.device import PendingDevice
 from saaf_autogen.errors import InvalidArguments, SaafError
 
@@ -93,7 +92,7 @@ def _waiting(visit: Visit, user: UserRecord, code: str) -> tuple[PendingDevice, 
     visit.pages.guesses.check(*names)
     device = visit.pages.identity.devices.pending(code)
     client = visit.pages.identity.directory.find(device.client_id) if device else None
-    client = client and client_for(client, user)
+    client = client and client.within(user.tenant)
     usable = client is not None and client.active and client.tenant == user.tenant
     if device is None or client is None or not usable or not _grantable(device, user):
         visit.pages.guesses.note(*names)

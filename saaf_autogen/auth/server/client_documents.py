@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.redirect_uris import redirect_faults
+from saaf_autogen.auth.server.client_keys import jwks_faults
 from saaf_autogen.clock import Clock
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.errors import SaafError
@@ -192,8 +193,8 @@ def _keys(document: Mapping[str, Any], method: str) -> tuple[Mapping[str, Any] |
         return None, None
     if (jwks is None) == (jwks_uri is None):
         raise ValueError("private_key_jwt needs one of jwks and jwks_uri")
-    if jwks is not None and not (isinstance(jwks, dict) and isinstance(jwks.get("keys"), list)):
-        raise ValueError("its jwks is no key set")
+    if jwks is not None and (not isinstance(jwks, dict) or jwks_faults(jwks)):
+        raise ValueError("its jwks are not such that they are taken")
     if jwks_uri is not None and not (isinstance(jwks_uri, str) and len(jwks_uri) <= _MAX_ID):
         raise ValueError("its jwks_uri is no address")
     return jwks, jwks_uri

@@ -122,7 +122,7 @@ class CodeStore:
                     return None
                 return self._families.start(
                     session,
-                    client=client,
+                    client=client.within(record.tenant),
                     user_id=record.user_id,
                     order=order,
                     family_id=record.family_id,

@@ -56,7 +56,7 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib has
         """Whether this client may know."""
         record: ClientRecord = client.record
         return bool(
-            token["tenant"] == record.tenant
+            record.serves(token["tenant"])
             and (token["client_id"] == record.id or record.introspects)
         )
 

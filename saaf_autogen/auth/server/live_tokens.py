@@ -116,4 +116,4 @@ class LiveTokens:
 
     def _client(self, client_id: str, tenant: str) -> ClientRecord | None:
         found = self._stores.directory.find(client_id)
-        return found if found is not None and found.active and found.tenant == tenant else None
+        return found if found is not None and found.active and found.serves(tenant) else None

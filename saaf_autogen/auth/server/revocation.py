@@ -22,7 +22,7 @@ class _IssuedToken:
     tenant: str
 
     def check_client(self, client: OAuthClient) -> bool:
-        return self.client_id == client.get_client_id() and self.tenant == client.record.tenant
+        return self.client_id == client.get_client_id() and client.record.serves(self.tenant)
 
 
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib has no types

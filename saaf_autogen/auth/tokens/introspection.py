@@ -22,7 +22,8 @@ from saaf_autogen.settings import IntrospectionSettings
 
 __all__ = ["Introspector"]
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{8,4096}=*")
+# This host's own secrets (saaf_rt_…, saaf_ac_…) are nobody else's to see, sent by mistake or not.
+_TOKEN = re.compile(r"(?!saaf_)[A-Za-z0-9._~+/-]{8,4096}=*")
 _NEGATIVE_S = 10.0
 _NEGATIVE_SIZE = 10_000
 _AT_ONCE = 16

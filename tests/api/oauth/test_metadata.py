@@ -25,7 +25,7 @@ def test_both_well_known_addresses_say_the_same(site: Site) -> None:
 
 def test_every_endpoint_that_is_named_is_there(site: Site) -> None:
     named = {name: url for name, url in server(site).items() if name.endswith("_endpoint")}
-    assert len(named) == 10
+    assert len(named) == 9
     for name, url in named.items():
         assert url.startswith(site.url + "/oauth/")
         assert site.http.post(url.removeprefix(site.url)).status_code not in (404, 405, 500), name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +12,8 @@ from tests.site import Site
 
 
 @pytest.fixture(scope="package")
-def house(tmp_path_factory: pytest.TempPathFactory, nyc_file: Path) -> Iterator[Site]:
-    settings = settings_for(nyc_file)
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    settings = settings_for()
     settings["clients"][0]["title"] = TITLE
     with people_site(tmp_path_factory.mktemp("pages") / "site", settings, name="127.0.0.1") as site:
         add_user(site, "ann", "analysts", name="Ann <b>Example</b>")

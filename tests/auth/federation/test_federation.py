@@ -7,8 +7,12 @@ import hashlib
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
+from saaf_autogen.audit import AuditLog
+from saaf_autogen.audit.tables import AuditEntryRow
 from saaf_autogen.auth.federation import ProviderChoice
+from saaf_autogen.db import Database
 from saaf_autogen.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from tests.auth.federation.conftest import HOST, Upstream
 
@@ -125,7 +129,7 @@ async def test_a_disabled_user_stays_out(upstream: Upstream) -> None:
 
 
 async def test_who_signed_in_and_who_did_not_is_in_the_audit(
-    upstream: Upstream, audit: AuditLog
+    upstream: Upstream, audit: AuditLog, database: Database
 ) -> None:
     user = (await upstream.sign_in()).user
     upstream.users.disable(user.id)
@@ -136,13 +140,13 @@ async def test_who_signed_in_and_who_did_not_is_in_the_audit(
     with pytest.raises(Unauthenticated):
         await upstream.finish()
     await audit.close()
-    with upstream.database.transaction(read=True) as session:
-        rows = session.execute(select(AuditRow).order_by(AuditRow.number)).scalars().all()
-        found = [(row.decision, row.subject, row.action, row.door) for row in rows]
+    with database.transaction(read=True) as session:
+        rows = session.scalars(select(AuditEntryRow).order_by(AuditEntryRow.seq))
+        found = [(row.action, row.decision, row.subject, row.resources.split()) for row in rows]
     assert found == [
-        ("allowed", user.id, "sign_in", "page"),
-        ("denied", "nobody", "sign_in", "page"),
-        ("denied", "nobody", "sign_in", "page"),
+        ("sign_in", "allowed", user.id, [f"user:{user.id}", "provider:acme"]),
+        ("sign_in", "denied", "nobody", ["provider:acme"]),
+        ("sign_in", "denied", "nobody", ["provider:acme"]),
     ]
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlencode
@@ -237,7 +236,7 @@ class Authorizations:
         granted = self._granted(request, user, set(scopes))
         if not self._waiting.use(pushed=request.pushed, parked=request.parked):
             raise _used_up()
-        client = client_for(request.client, user)
+        client = request.client.within(user.tenant)
         if not client.first_party:
             self._consents.remember(user, client, granted, request.details)
         code = self._codes.issue(
@@ -304,7 +303,7 @@ class Authorizations:
         self, request: AuthorizationRequest, user: UserRecord, approved: Collection[str]
     ) -> tuple[str, ...]:
         """Asked for ∩ approved ∩ (the user's own ∪ identity scopes)."""
-        if client_for(request.client, user).tenant != user.tenant:
+        if not request.client.serves(user.tenant):
             raise self._refusal(request, "access_denied", "The client is not for this user.")
         own = expand(user.scopes) | identity_scopes()
         granted = tuple(name for name in request.scopes if name in approved and name in own)
@@ -315,7 +314,7 @@ class Authorizations:
     def _must_consent(
         self, request: AuthorizationRequest, user: UserRecord, granted: Sequence[str]
     ) -> bool:
-        client = client_for(request.client, user)
+        client = request.client.within(user.tenant)
         if "consent" in request.prompt:
             return True
         if client.first_party:
@@ -362,11 +361,6 @@ def must_sign_in(request: AuthorizationRequest, session: BrowserSession) -> bool
     if age > 0 and not request.prompt.isdisjoint({"login", "select_account"}):
         return True
     return request.max_age is not None and age > request.max_age
-
-
-def client_for(client: ClientRecord, user: UserRecord) -> ClientRecord:
-    """The client as one of the user's tenant, if it belongs to none: those of a document."""
-    return replace(client, tenant=user.tenant) if client.origin == "document" else client
 
 
 def _used_up() -> PageRefusal:

@@ -45,7 +45,7 @@ class AuthorizationCode(UserGrant):
     def _accept(self, code: CodeRecord) -> ApprovedOrder | None:
         form = self.request.form
         fits = (
-            code.tenant == self.record.tenant
+            self.record.serves(code.tenant)
             and form.get("redirect_uri") == code.redirect_uri
             and _answers(form.get("code_verifier", ""), code.code_challenge)
         )

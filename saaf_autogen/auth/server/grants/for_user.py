@@ -68,7 +68,7 @@ class UserGrant(Grant):
         asked = approved.scopes if first else scopes_within(self.request, approved.scopes)
         order = TokenOrder(
             subject=user.id,
-            client=self.record,
+            client=self.record.within(family.tenant),
             scopes=scopes_now(asked, self.record, user, self.server.scopes),
             audience=audience_within(self.request, approved.audience),
             details=details_within(self.request, approved.details),
@@ -93,7 +93,7 @@ class UserGrant(Grant):
     def _user(self, family: FamilyRecord) -> UserRecord:
         client = self.record
         # A client of the same id that was made since is another client.
-        if family.tenant != client.tenant or _is_older(family, client):
+        if not client.serves(family.tenant) or _is_older(family, client):
             raise self._ended(family, "client is not active")
         user: UserRecord | None = self.server.stores.users.get(family.user_id, tenant=family.tenant)
         if user is None or not user.active:
