@@ -57,7 +57,8 @@ def create_app(project: Project) -> FastAPI:
     )
     app.state.saaf = project
     components: dict[str, Any] = {}
-    app.include_router(oauth_router())
+    offers = project.identity.metadata
+    app.include_router(oauth_router(issues=offers.issues, registers=offers.registers))
     app.include_router(pages_router(project))
     app.include_router(health.router)
     # The first, as it is the one that is called most.

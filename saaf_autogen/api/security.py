@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from saaf_autogen.api.limits import charge
 from saaf_autogen.auth.dpop import DPOP_ALGORITHMS, InvalidProof
 from saaf_autogen.auth.principal import Principal
-from saaf_autogen.auth.scopes import ScopeRegistry
+from saaf_autogen.auth.scopes import IDENTITY_SCOPES, ScopeRegistry
 from saaf_autogen.auth.tokens.verified import Verified
 from saaf_autogen.errors import InsufficientScope, Unauthenticated
 from saaf_autogen.project.identity import Identity
@@ -139,6 +139,7 @@ def oauth2_scheme(
                 "authorizationUrl": f"{issuer_url}/oauth/authorize",
                 "refreshUrl": f"{issuer_url}/oauth/token",
                 **token,
+                "scopes": {**{each.name: each.description for each in IDENTITY_SCOPES}, **scopes},
             },
         },
     }

@@ -312,9 +312,9 @@ class GrantBook:
         return Known(
             settings.tenants,
             settings.warehouses,
-            frozenset(clients),
+            {*clients, *(client.id for client in settings.clients)},
             self._declared.agents,
-            groups | set(_foreign_groups(settings)),
+            groups | set(_declared_groups(settings)),
             self._declared.tables,
         )
 
@@ -459,10 +459,12 @@ def _lock(session: Session, tenant: str, rule_id: str, expected: int | None) -> 
     return kind, version
 
 
-def _foreign_groups(settings: Settings) -> Iterator[str]:
-    """Groups that tokens of other issuers, or the local principal, may bring."""
+def _declared_groups(settings: Settings) -> Iterator[str]:
+    """Groups of ``saaf.yaml``, and those that tokens of other issuers may bring."""
     for group in settings.groups:
         yield group.id
+    for client in settings.clients:
+        yield from client.groups
     for issuer in settings.issuers:
         yield from issuer.claims.group_names.values()
     for provider in settings.sign_in.providers:

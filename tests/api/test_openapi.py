@@ -5,7 +5,18 @@ from typing import Any
 import httpx
 import pytest
 
-PUBLIC = {"/livez", "/readyz", "/oauth/token", "/oauth/revoke", "/oauth/jwks"}
+# Clients prove who they are at the issuer's endpoints with credentials of their own.
+PUBLIC = {
+    "/livez",
+    "/readyz",
+    "/oauth/token",
+    "/oauth/revoke",
+    "/oauth/introspect",
+    "/oauth/device_authorization",
+    "/oauth/par",
+    "/oauth/jwks",
+    "/oauth/end_session",
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +56,8 @@ def test_no_operation_is_without_scopes_but_the_public_ones(document: dict[str, 
 
 def test_the_scheme_describes_every_scope_that_operations_name(document: dict[str, Any]) -> None:
     flows = document["components"]["securitySchemes"]["oauth2"]["flows"]
-    described = flows["clientCredentials"]["scopes"]
+    described = flows["authorizationCode"]["scopes"]
+    assert "openid" not in flows["clientCredentials"]["scopes"]
     assert described["tools.notes:write"] == "Write notes."
     for _, operation in operations(document):
         for each in operation.get("security", []):

@@ -56,6 +56,7 @@ async function signIn(config, given, bound) {
     expectedState: state,
     expectedNonce: nonce,
     idTokenExpected: given.scope.split(' ').includes('openid'),
+    ...given.checks,
   }
   return rp.authorizationCodeGrant(config, new URL(ended.url), checks, given.token_parameters, bound)
 }
@@ -88,7 +89,7 @@ const flows = {
     const person = claims && (await rp.fetchUserInfo(config, tokens.access_token, claims.sub, bound))
     const called = await call(config, given, tokens.access_token, bound)
     const result = { tokens, claims, person, called }
-    if (tokens.refresh_token) {
+    if (tokens.refresh_token && given.refresh !== false) {
       result.refreshed = await rp.refreshTokenGrant(config, tokens.refresh_token, {}, bound)
       const again = rp.refreshTokenGrant(config, tokens.refresh_token, {}, bound)
       result.reuse = await again.then(() => null, (error) => error.error)
@@ -110,7 +111,10 @@ const flows = {
   async refused(given) {
     const config = await discover(given)
     const attempt = signIn(config, given, undefined)
-    return attempt.then(() => null, (error) => ({ error: error.error, code: error.code }))
+    return attempt.then(() => null, (error) => {
+      const answer = error.cause instanceof URLSearchParams ? Object.fromEntries(error.cause) : null
+      return { error: error.error, code: error.code, answer }
+    })
   },
 
   async device(given) {
@@ -135,11 +139,12 @@ const flows = {
 
   async register(given) {
     const config = await rp.dynamicClientRegistration(
-      new URL(given.issuer), given.metadata, rp.None(), insecure,
+      new URL(given.issuer), given.metadata, await authentication(given), insecure,
     )
     const registered = config.clientMetadata()
     const tokens = await signIn(config, given, undefined)
-    return { registered, tokens, claims: tokens.claims() }
+    const called = await call(config, given, tokens.access_token, undefined)
+    return { registered, tokens, claims: tokens.claims(), called }
   },
 }
 

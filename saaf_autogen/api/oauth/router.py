@@ -15,6 +15,7 @@ from saaf_autogen.api.oauth.switches import (
     only_where_clients_register,
     only_where_tokens_are_issued,
 )
+from saaf_autogen.api.security import security_of
 
 __all__ = ["oauth_router"]
 
@@ -29,11 +30,24 @@ _POSTED: dict[str, tuple[Callable[..., Any], str]] = {
 _NOT_POST = ["GET", "HEAD", "PUT", "PATCH", "DELETE"]
 
 
-def oauth_router() -> APIRouter:
-    """The routes; each reads ``request.app.state.saaf`` (see ``HasIdentity``)."""
+def oauth_router(*, issues: bool = True, registers: bool = True) -> APIRouter:
+    """The routes; each reads ``request.app.state.saaf`` (see ``HasIdentity``).
+
+    Args:
+        issues: whether the documentation names the endpoints of the issuer.
+        registers: whether it names those of registration. They are 404 where that is off.
+    """
     router = APIRouter(tags=["oauth"])
-    router.include_router(_issuing(), dependencies=[Depends(only_where_tokens_are_issued)])
-    router.include_router(_registering(), dependencies=[Depends(only_where_clients_register)])
+    router.include_router(
+        _issuing(),
+        dependencies=[Depends(only_where_tokens_are_issued)],
+        include_in_schema=issues,
+    )
+    router.include_router(
+        _registering(),
+        dependencies=[Depends(only_where_clients_register)],
+        include_in_schema=issues and registers,
+    )
     name = f"{_WELL_KNOWN}/oauth-protected-resource"
     add = router.add_api_route
     add(name, documents.resource_metadata, methods=["GET"], summary="This host as a resource")
@@ -47,8 +61,8 @@ def _issuing() -> APIRouter:
     add = router.add_api_route
     for name, (endpoint, summary) in _POSTED.items():
         path = f"/oauth/{name}"
-        extra = {"security": [], "requestBody": form(name), "responses": answers(name)}
-        add(path, endpoint, methods=["POST"], summary=summary, openapi_extra=extra)
+        documented = {"security": [], "requestBody": form(name), "responses": answers(name)}
+        add(path, endpoint, methods=["POST"], summary=summary, openapi_extra=documented)
         add(path, preflight, methods=["OPTIONS"], include_in_schema=False)
         add(path, forms.only_post, methods=_NOT_POST, include_in_schema=False)
     add("/oauth/jwks", documents.jwks, methods=["GET"], summary="The issuer's public keys")
@@ -56,14 +70,17 @@ def _issuing() -> APIRouter:
         path = f"{_WELL_KNOWN}/{name}"
         add(path, documents.server_metadata, methods=["GET"], summary="The issuer")
         add(path + "/{path:path}", documents.server_metadata, include_in_schema=False)
-    extra = {"responses": answers("userinfo")}
+    told: dict[str, Any] = {
+        "security": security_of(["openid"]),
+        "responses": answers("userinfo"),
+    }
     for method in ("GET", "POST"):
         add(
             "/oauth/userinfo",
             userinfo.userinfo,
             methods=[method],
             summary="Who the user of a token is",
-            openapi_extra=extra,
+            openapi_extra=told,
             include_in_schema=method == "GET",
         )
     add("/oauth/userinfo", preflight, methods=["OPTIONS"], include_in_schema=False)

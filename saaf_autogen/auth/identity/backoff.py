@@ -73,10 +73,13 @@ class Backoff:
         """
         names = digest(f"account|{fold_username(username)}"), digest(_place(address))
         now = self._clock.now()
+        old = (
+            select(SignInFailureRow.name)
+            .where(SignInFailureRow.updated_at <= now - _FORGOTTEN)
+            .with_for_update(skip_locked=True)
+        )
         with self._database.transaction() as session:
-            session.execute(
-                delete(SignInFailureRow).where(SignInFailureRow.updated_at <= now - _FORGOTTEN)
-            )
+            session.execute(delete(SignInFailureRow).where(SignInFailureRow.name.in_(old)))
             # Always the account first, so that no two attempts wait for one another.
             account = self._count(session, names[0], ACCOUNT_FREE, now)
             place = self._count(session, names[1], ADDRESS_FREE, now)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -24,6 +26,8 @@ from saaf_autogen.settings import GroupSettings
 __all__ = ["GroupRecord", "GroupStore"]
 
 _ID = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_Step = tuple[tuple[str, str], Mapping[str, Any] | None]
+"""Tenant and id of a group, and what the file says of it; None where it no longer has it."""
 _PAGE = 201  # a page of 200, and whether there is another
 
 
@@ -81,22 +85,22 @@ class GroupStore:
         Raises:
             InvalidArguments: a scope is not known.
         """
+        wanted = {
+            (each.tenant, each.id): {
+                "title": each.title,
+                "scopes": checked_scopes(self._scopes, each.scopes),
+            }
+            for each in declared
+        }
+        with self._database.transaction(read=True) as session:
+            tenants = {tenant for (tenant, _), _ in self._steps(session, wanted)}
+        if not tenants:
+            return
         with self._database.transaction() as session:
-            rows = {(row.tenant, row.id): row for row in session.scalars(select(GroupRow))}
-            touched: set[str] = set()
-            for settings in declared:
-                scopes = checked_scopes(self._scopes, settings.scopes)
-                told = {"title": settings.title, "scopes": scopes, "declared": True}
-                if self._follow(
-                    session, rows.pop((settings.tenant, settings.id), None), settings, told
-                ):
-                    touched.add(settings.tenant)
-            for row in rows.values():
-                if row.declared and row.withdrawn_at is None:
-                    row.withdrawn_at = self._clock.now()
-                    touched.add(row.tenant)
-            for tenant in sorted(touched):
+            for tenant in sorted(tenants):
                 bump(session, "principals", tenant=tenant)
+            for (tenant, group_id), told in self._steps(session, wanted):
+                self._follow(session, tenant, group_id, told)
 
     def add(
         self,
@@ -117,13 +121,12 @@ class GroupStore:
                 "This is no id of a group.",
                 remedy="Use 1 to 63 lower-case letters, digits, _ and -, a letter first.",
             )
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             if not self._insert(session, tenant, group_id, title=clean_name(title), scopes=scopes):
                 raise Conflict(
                     f"There is a group {group_id} already, or was one in saaf.yaml.",
                     remedy="Choose an id, or remove that group first.",
                 )
-            bump(session, "principals", tenant=tenant)
             return _one(session, tenant, group_id)
 
     def get(self, group_id: str, *, tenant: str = DEFAULT_TENANT) -> GroupRecord | None:
@@ -167,7 +170,7 @@ class GroupStore:
             PreconditionFailed: it changed since that version.
             InvalidArguments: a scope is not known.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = _locked(session, tenant, group_id, expected)
             _require_managed(row)
             if title is not None:
@@ -176,7 +179,6 @@ class GroupStore:
                 row.scopes = checked_scopes(self._scopes, scopes)
             row.version += 1
             row.updated_at = self._clock.now()
-            bump(session, "principals", tenant=tenant)
             session.flush()
             return _one(session, tenant, group_id)
 
@@ -190,21 +192,12 @@ class GroupStore:
             Conflict: ``saaf.yaml`` has it.
             PreconditionFailed: it changed since that version.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = _locked(session, tenant, group_id, expected)
             if row.withdrawn_at is None:
                 _require_managed(row)
-            members = select(MembershipRow.user_id).where(
-                MembershipRow.tenant == tenant, MembershipRow.group_id == group_id
-            )
-            self._touch(session, list(session.scalars(members)))
-            session.execute(
-                delete(MembershipRow).where(
-                    MembershipRow.tenant == tenant, MembershipRow.group_id == group_id
-                )
-            )
+            self._forget_members(session, tenant, group_id)
             session.delete(row)
-            bump(session, "principals", tenant=tenant)
 
     def add_member(self, group_id: str, user_id: str, *, tenant: str = DEFAULT_TENANT) -> bool:
         """Put a user in a group; False if they were in it.
@@ -212,7 +205,7 @@ class GroupStore:
         Raises:
             NotFound: there is no such group or user in this tenant.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = _locked(session, tenant, group_id, None)
             if row.withdrawn_at is not None:
                 raise _no_group()
@@ -227,7 +220,6 @@ class GroupStore:
             if made is None:
                 return False
             self._touch(session, [user_id])
-            bump(session, "principals", tenant=tenant)
             return True
 
     def remove_member(self, group_id: str, user_id: str, *, tenant: str = DEFAULT_TENANT) -> bool:
@@ -236,7 +228,7 @@ class GroupStore:
         Raises:
             NotFound: there is no such group or user in this tenant.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             _locked(session, tenant, group_id, None)
             _require_user(session, tenant, user_id)
             gone = session.execute(
@@ -251,35 +243,47 @@ class GroupStore:
             if gone is None:
                 return False
             self._touch(session, [user_id])
-            bump(session, "principals", tenant=tenant)
             return True
 
+    @contextmanager
+    def _changing(self, tenant: str) -> Iterator[Session]:
+        """The transaction of a change.
+
+        It locks the revision first, so that changes of a tenant come one after another and no two
+        wait for one another.
+        """
+        with self._database.transaction() as session:
+            bump(session, "principals", tenant=tenant)
+            yield session
+
+    def _steps(
+        self, session: Session, wanted: Mapping[tuple[str, str], Mapping[str, Any]]
+    ) -> Sequence[_Step]:
+        """What is to be done so that the store follows the file."""
+        rows = {(row.tenant, row.id): row for row in session.scalars(select(GroupRow))}
+        fresh = [
+            (key, told)
+            for key, told in wanted.items()
+            if not _is_as_told(rows.pop(key, None), told)
+        ]
+        gone = [row for row in rows.values() if row.declared and row.withdrawn_at is None]
+        return [*fresh, *(((row.tenant, row.id), None) for row in gone)]
+
     def _follow(
-        self,
-        session: Session,
-        row: GroupRow | None,
-        settings: GroupSettings,
-        told: dict[str, object],
-    ) -> bool:
-        """Make a row as the file says; whether anything changed."""
+        self, session: Session, tenant: str, group_id: str, told: Mapping[str, Any] | None
+    ) -> None:
+        row = session.get(GroupRow, (tenant, group_id))
+        if row is None and told:
+            self._insert(session, tenant, group_id, declared=True, **told)
+            return
         if row is None:
-            return self._insert(
-                session,
-                settings.tenant,
-                settings.id,
-                title=settings.title,
-                scopes=settings.scopes,
-                declared=True,
-            )
-        same = all(getattr(row, name) == value for name, value in told.items())
-        if same and row.withdrawn_at is None:
-            return False
-        for name, value in told.items():
+            return
+        for name, value in (told or {}).items():
             setattr(row, name, value)
-        row.withdrawn_at = None
+        row.declared = True
+        row.withdrawn_at = None if told else self._clock.now()
         row.version += 1
         row.updated_at = self._clock.now()
-        return True
 
     def _insert(
         self,
@@ -304,7 +308,18 @@ class GroupStore:
             updated_at=now,
         )
         made = session.scalar(statement.on_conflict_do_nothing().returning(GroupRow.id))
+        if made is not None:
+            # A group that is new has no members, whatever was left of another of its name.
+            self._forget_members(session, tenant, group_id)
         return made is not None
+
+    def _forget_members(self, session: Session, tenant: str, group_id: str) -> None:
+        gone = session.scalars(
+            delete(MembershipRow)
+            .where(MembershipRow.tenant == tenant, MembershipRow.group_id == group_id)
+            .returning(MembershipRow.user_id)
+        )
+        self._touch(session, list(gone))
 
     def _touch(self, session: Session, user_ids: Sequence[str]) -> None:
         """Count a change of users whose groups changed: what they may do is part of them."""
@@ -313,6 +328,12 @@ class GroupStore:
             .where(UserRow.id.in_(user_ids))
             .values(version=UserRow.version + 1, updated_at=self._clock.now())
         )
+
+
+def _is_as_told(row: GroupRow | None, told: Mapping[str, Any]) -> bool:
+    if row is None or not row.declared or row.withdrawn_at is not None:
+        return False
+    return all(getattr(row, name) == value for name, value in told.items())
 
 
 def _counted() -> Select[GroupRow, int]:

@@ -25,6 +25,7 @@ __all__ = ["SessionRecord", "SessionStore"]
 
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
 _TOUCH_S = 60
+_SWEPT = 1_000
 _PAGE = 201  # a page of 200, and whether there is another
 
 
@@ -110,8 +111,8 @@ class SessionStore:
             address=presentable(address, 64),
             user_agent=presentable(user_agent, 200),
         )
+        self._sweep(now)
         with self._database.transaction() as session:
-            session.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
             signed_in = session.execute(
                 update(UserRow)
                 .where(
@@ -240,6 +241,17 @@ class SessionStore:
             .returning(SessionRow.id)
         )
         return len(session.execute(statement).all())
+
+    def _sweep(self, now: datetime) -> None:
+        """Remove sessions that expired, but for those that somebody else works on."""
+        old = (
+            select(SessionRow.id)
+            .where(SessionRow.expires_at <= now)
+            .limit(_SWEPT)
+            .with_for_update(skip_locked=True)
+        )
+        with self._database.transaction() as session:
+            session.execute(delete(SessionRow).where(SessionRow.id.in_(old)))
 
     def _note_visit(self, session_id: str, now: datetime) -> None:
         with self._database.transaction() as session:

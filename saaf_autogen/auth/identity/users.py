@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, TypedDict
 
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from saaf_autogen.auth.identity.names import (
@@ -117,11 +120,10 @@ class UserStore:
             "created_at": now,
             "updated_at": now,
         }
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             if not _insert(session, row):
                 raise _name_taken()
             self._join(session, user_id, tenant, groups)
-            bump(session, "principals", tenant=tenant)
             return self._one(session, user_id)
 
     def get(self, user_id: str, *, tenant: str | None = None) -> UserRecord | None:
@@ -213,17 +215,20 @@ class UserStore:
             InvalidArguments: a value is not valid.
             Conflict: the user name is taken, or the provider says what this is.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = self._locked(session, user_id, tenant, expected)
             if row.issuer != LOCAL and set(change) - {"groups"}:
                 raise Conflict(
                     "This user's provider says this of them, at each sign-in.",
                     remedy="Change it there, or put the user in a group here.",
                 )
-            for name, value in self._values(change).items():
-                setattr(row, name, value)
-            if "username" in change:
-                self._require_free(session, row)
+            values = self._values(change)
+            try:
+                with session.begin_nested():
+                    for name, value in values.items():
+                        setattr(row, name, value)
+            except IntegrityError:
+                raise _name_taken() from None
             if "groups" in change:
                 session.execute(delete(MembershipRow).where(MembershipRow.user_id == row.id))
                 self._join(session, row.id, tenant, change["groups"])
@@ -238,7 +243,7 @@ class UserStore:
             NotFound: there is no such user in this tenant.
             PreconditionFailed: they changed since that version.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = self._locked(session, user_id, tenant, expected)
             row.disabled_at = row.disabled_at or self._clock.now()
             self._end(session, row.id)
@@ -253,7 +258,7 @@ class UserStore:
             NotFound: there is no such user in this tenant.
             PreconditionFailed: they changed since that version.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = self._locked(session, user_id, tenant, expected)
             row.disabled_at = None
             return self._changed(session, row)
@@ -267,11 +272,10 @@ class UserStore:
             NotFound: there is no such user in this tenant.
             PreconditionFailed: they changed since that version.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = self._locked(session, user_id, tenant, expected)
             self._end(session, row.id)
             session.execute(delete(UserRow).where(UserRow.id == row.id))
-            bump(session, "principals", tenant=tenant)
 
     def set_password(
         self, user_id: str, password_hash: str | None, *, tenant: str = DEFAULT_TENANT
@@ -282,7 +286,7 @@ class UserStore:
             NotFound: there is no such user in this tenant.
             Conflict: they are a provider's user.
         """
-        with self._database.transaction() as session:
+        with self._changing(tenant) as session:
             row = self._locked(session, user_id, tenant, None)
             if row.issuer != LOCAL:
                 raise Conflict("This user signs in with a provider.", remedy="Set it there.")
@@ -336,19 +340,43 @@ class UserStore:
         }
         made = {"id": new_user_id(), "tenant": tenant, "issuer": issuer, "subject": subject}
         times = {"version": 1, "created_at": now, "updated_at": now}
-        with self._database.transaction() as session:
+        known = self._as_told(issuer, subject, tenant, told)
+        if known:
+            return known
+        with self._changing(tenant) as session:
             fresh = _insert(session, {**made, **told, **times})
             query = select(UserRow).where(UserRow.issuer == issuer, UserRow.subject == subject)
             row = session.scalars(query.with_for_update()).one()
             if row.tenant != tenant:
                 raise Conflict("This user belongs to another tenant.")
-            if not fresh and all(getattr(row, each) == value for each, value in told.items()):
+            if fresh:
                 return self._one(session, row.id)
             for each, value in told.items():
                 setattr(row, each, value)
-            if not fresh:
-                return self._changed(session, row)
+            return self._changed(session, row)
+
+    @contextmanager
+    def _changing(self, tenant: str) -> Iterator[Session]:
+        """The transaction of a change.
+
+        It locks the revision first, so that changes of a tenant come one after another and no two
+        wait for one another.
+        """
+        with self._database.transaction() as session:
             bump(session, "principals", tenant=tenant)
+            yield session
+
+    def _as_told(
+        self, issuer: str, subject: str, tenant: str, told: Mapping[str, Any]
+    ) -> UserRecord | None:
+        """A provider's user of whom nothing is new."""
+        query = select(UserRow).where(
+            UserRow.issuer == issuer, UserRow.subject == subject, UserRow.tenant == tenant
+        )
+        with self._database.transaction(read=True) as session:
+            row = session.scalar(query)
+            if row is None or any(getattr(row, name) != value for name, value in told.items()):
+                return None
             return self._one(session, row.id)
 
     def _values(self, change: UserChange) -> dict[str, Any]:
@@ -367,28 +395,25 @@ class UserStore:
             values["attributes"] = clean_attributes(change["attributes"])
         return values
 
-    def _require_free(self, session: Session, row: UserRow) -> None:
-        query = select(UserRow.id).where(UserRow.username == row.username, UserRow.id != row.id)
-        with session.no_autoflush:
-            taken = session.scalar(query) is not None
-        if taken:
-            raise _name_taken()
-
     def _join(self, session: Session, user_id: str, tenant: str, groups: Collection[str]) -> None:
         wanted = sorted(set(groups))
         query = select(GroupRow.id).where(
             GroupRow.tenant == tenant, GroupRow.withdrawn_at.is_(None), GroupRow.id.in_(wanted)
         )
-        missing = sorted(set(wanted) - set(session.scalars(query)))
+        # None of them may be removed until this is committed.
+        missing = sorted(set(wanted) - set(session.scalars(query.with_for_update(read=True))))
         if missing:
             raise InvalidArguments(
                 f"There is no group {', '.join(missing)}.", remedy="See `saaf groups list`."
             )
         now = self._clock.now()
-        session.add_all(
-            MembershipRow(tenant=tenant, group_id=group, user_id=user_id, created_at=now)
+        rows = [
+            {"tenant": tenant, "group_id": group, "user_id": user_id, "created_at": now}
             for group in wanted
-        )
+        ]
+        if rows:
+            statement = _dialect(session).insert(MembershipRow).values(rows)
+            session.execute(statement.on_conflict_do_nothing())
 
     def _locked(self, session: Session, user_id: str, tenant: str, expected: int | None) -> UserRow:
         fit = 0 < len(user_id) <= _ID_LENGTH and user_id.isprintable()
@@ -404,7 +429,6 @@ class UserStore:
     def _changed(self, session: Session, row: UserRow) -> UserRecord:
         row.version += 1
         row.updated_at = self._clock.now()
-        bump(session, "principals", tenant=row.tenant)
         return self._one(session, row.id)
 
     def _end(self, session: Session, user_id: str) -> None:
@@ -450,9 +474,12 @@ def checked_scopes(registry: ScopeRegistry, scopes: Iterable[str]) -> list[str]:
     return wanted
 
 
+def _dialect(session: Session) -> ModuleType:
+    return sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+
+
 def _insert(session: Session, values: Mapping[str, Any]) -> bool:
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(UserRow).values(values).on_conflict_do_nothing()
+    statement = _dialect(session).insert(UserRow).values(values).on_conflict_do_nothing()
     return session.scalar(statement.returning(UserRow.id)) is not None
 
 

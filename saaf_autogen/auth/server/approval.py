@@ -19,7 +19,7 @@ class ApprovedOrder:
         details: RFC 9396 details, or None.
         nonce: for the ID token.
         auth_time: when the user signed in, in seconds since 1970.
-        amr: how (RFC 8176): ``pwd``, ``hwk`` for a passkey, ``fed`` for an upstream provider.
+        amr: how (RFC 8176): ``pwd``, ``pop`` for a passkey, ``fed`` for an upstream provider.
         session_id: the browser's session, the ``sid`` of ID tokens.
         dpop_jkt: the key that the code, and a public client's refresh tokens, are bound to.
     """

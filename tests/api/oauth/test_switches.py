@@ -15,6 +15,7 @@ def test_what_is_switched_off_is_not_named_and_not_there(tmp_path: Path) -> None
         assert document["client_id_metadata_document_supported"] is False
         body = {"redirect_uris": ["https://a.example/cb"]}
         assert plain.http.post("/oauth/register", json=body).status_code == 404
+        assert "/oauth/register" not in plain.http.get("/openapi.json").json()["paths"]
 
 
 def test_a_host_without_an_issuer_of_its_own_names_the_others(tmp_path: Path) -> None:
@@ -28,5 +29,8 @@ def test_a_host_without_an_issuer_of_its_own_names_the_others(tmp_path: Path) ->
             assert foreign.http.get(path).status_code == 404, path
         for name in ("token", "revoke", "introspect", "par", "device_authorization", "register"):
             assert foreign.http.post(f"/oauth/{name}").status_code == 404, name
+        documented = foreign.http.get("/openapi.json").json()
+        assert not [path for path in documented["paths"] if path.startswith("/oauth/")]
+        assert documented["components"]["securitySchemes"]["oauth2"]["type"] == "http"
         document = foreign.http.get(RESOURCE).json()
         assert document["authorization_servers"] == ["https://id.example.com"]

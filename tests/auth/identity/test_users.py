@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -111,6 +112,41 @@ def test_a_rename_keeps_to_free_names(home: Household) -> None:
     assert users.change(bob.id, {"username": "Rob"}).username == "rob"
     assert users.change(ann.id, {"username": "Ann"}).username == "ann"
     assert users.find_by_name("bob") is None
+
+
+def test_of_parallel_renames_to_one_name_one_succeeds(anywhere: Household) -> None:
+    users = anywhere.people.users
+    ids = iter([anywhere.user(f"user{n}", password=None).id for n in range(6)])
+    outcomes = at_once(lambda: users.change(next(ids), {"username": "ann"}), 6)
+    assert [isinstance(each, Conflict) for each in outcomes].count(False) == 1
+
+
+def test_a_membership_given_while_its_group_is_removed_leaves_nothing_behind(
+    anywhere: Household,
+) -> None:
+    users, groups = anywhere.people.users, anywhere.people.groups
+    ann = anywhere.user("ann", password=None)
+    for _ in range(4):
+        groups.add("admins", scopes=["iam:admin"])
+        works: Iterator[Callable[[], object]] = iter(
+            [
+                lambda: users.change(ann.id, {"groups": ["admins"]}),
+                lambda: groups.add_member("admins", ann.id),
+                lambda: groups.remove("admins"),
+            ]
+        )
+
+        def act(works: Iterator[Callable[[], object]] = works) -> object:
+            return next(works)()
+
+        outcomes = at_once(act, 3)
+        fine = (InvalidArguments, NotFound)
+        assert all(not isinstance(each, Exception) or isinstance(each, fine) for each in outcomes)
+        groups.add("admins", scopes=["iam:admin"])
+        found = users.get(ann.id)
+        assert found is not None
+        assert found.scopes == frozenset()
+        groups.remove("admins")
 
 
 def test_tenants_do_not_see_or_change_each_others_users(home: Household) -> None:
