@@ -77,6 +77,11 @@ class ClientRecord:
         """Whether it may get tokens."""
         return self.disabled_at is None
 
+    @property
+    def vouched_for(self) -> bool:
+        """Whether an operator or admin made it; if not, anybody may have."""
+        return self.origin in ("declared", "admin")
+
     def serves(self, tenant: str) -> bool:
         """Whether users of a tenant may use it; a client of a document belongs to none."""
         return self.origin == "document" or self.tenant == tenant

@@ -270,6 +270,13 @@ class ClientStore:
         matches = hmac.compare_digest(offered, kept)
         return record if matches and record is not None and record.active else None
 
+    def remembers(self, client_id: str, secret: str) -> bool:
+        """Whether ``authenticate`` would say yes without reading the store."""
+        known = self._known.get(client_id)
+        if known is None or self._clock.monotonic() >= known.stale_at:
+            return False
+        return _fits(known, secret, self._clock.now())
+
     def flush(self) -> None:
         """Forget what was read; safe from any thread."""
         self._known = {}

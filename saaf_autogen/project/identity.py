@@ -157,7 +157,11 @@ class Identity:
         )
         self.pushed = PushedRequests(self.issuer, self.authorizations)
         self.registration = Registration(
-            f"{url}/oauth/register", self.clients, clock, scopes=settings.oauth.registration_scopes
+            f"{url}/oauth/register",
+            self.clients,
+            clock,
+            scopes=settings.oauth.registration_scopes,
+            note=audit.note,
         )
         self.userinfo = UserInfo(url, self.users)
         self.logout = Logout(self.directory, self.issuer.id_tokens, self.once, clock)

@@ -49,7 +49,8 @@ class ClientTerms(_Strict):
 
     ``authentication`` is how it proves who it is at the token endpoint: ``secret``,
     ``private_key_jwt`` with the keys of ``jwks_uri`` or ``jwks``, or ``none`` for a public
-    client, which relies on PKCE. ``first_party`` clients are the deployment's own: nobody is asked to consent.
+    client, which relies on PKCE. ``first_party`` clients are the deployment's own: nobody is
+    asked to consent.
     """
 
     title: str = ""

@@ -11,18 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
-from saaf_autogen.auth.declared_rules import DeclaredRules
+from saaf_autogen.auth.clients import ClientStore
 from saaf_autogen.auth.grantbook import GrantBook
+from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import SystemClock
+from saaf_autogen.crypto import Sealer
 from saaf_autogen.db import Database
 from saaf_autogen.runs import Run, RunRequest
-from saaf_autogen.settings import GrantSettings, Settings
+from saaf_autogen.runs.tables import RunRow
+from saaf_autogen.settings import GrantSettings
 from saaf_autogen.testing.openai_server import Calls, OpenAIServer, Reply
 from tests.site import Site, serving_site
 
@@ -31,19 +34,21 @@ PACK = '''
 """Ticks."""
 
 import asyncio
+from pathlib import Path
 
 from saaf_autogen import action
 
 SCOPES = {"tools.loop:tick": "Tick."}
-TICKS = []
+FILE = Path(__file__).parent / "ticks"
 
 
 @action(scopes=["tools.loop:tick"], effect="read", resources=["loop://shared/ticks"])
 async def tick() -> int:
     """Wait a moment and count."""
     await asyncio.sleep(0.02)
-    TICKS.append(1)
-    return len(TICKS)
+    with FILE.open("a") as file:
+        file.write(".")
+    return 1
 '''
 AGENT = """
 saaf:
@@ -56,8 +61,10 @@ config:
   model_client: {provider: saaf_autogen.ModelClient, config: {name: default}}
   workbench: [{provider: saaf_autogen.ActionWorkbench, config: {actions: ["loop.*"]}}]
   max_tool_iterations: 100000
+  reflect_on_tool_use: true
+  tool_call_summary_format: "{result}"
 """
-SCOPES = ["agents:run", "runs:read", "tools.loop:tick"]
+SCOPES = ["agents:run", "runs:read", "runs:cancel", "tools.loop:tick"]
 
 
 def tick(_body: dict[str, Any]) -> Reply:
@@ -77,7 +84,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 "default": {
                     "provider": "openai",
                     "model": "gpt-4o",
-                    "base_url": server.url,
+                    "base_url": server.base_url,
                     "api_key_env": "TICK_KEY",
                 }
             },
@@ -131,13 +138,11 @@ def started(site: Site, principal: Principal) -> Run:
 
 
 def ticks(site: Site) -> int:
-    action = site.project.deployment.registry.get("loop.tick")
-    return len(action.declaration.function.__globals__["TICKS"])
+    file = site.folder / "tools" / "ticks"
+    return file.stat().st_size if file.exists() else 0
 
 
 def state(site: Site, run: Run) -> Any:
-    from saaf_autogen.runs.tables import RunRow
-
     with site.project.database.transaction(read=True) as session:
         row = session.get_one(RunRow, run.id)
         return row.status, row.error
@@ -159,6 +164,14 @@ def assert_stopped(site: Site, run: Run, *, since: float, code: str = "unauthent
     count = ticks(site)
     time.sleep(0.3)
     assert ticks(site) == count
+
+
+@contextmanager
+def elsewhere(site: Site) -> Iterator[Database]:
+    """The same store, with nothing that this host remembers."""
+    store = Database(site.project.database.url.render_as_string(hide_password=False))
+    yield store
+    store.close()
 
 
 def command(site: Site, *arguments: str) -> float:
@@ -205,19 +218,19 @@ class TestByAnotherProcess:
 
     def test_a_client_that_is_disabled(self, site: Site) -> None:
         run = started(site, of_client(site, "cli"))
-        since = command(site, "clients", "disable", "cli")
+        with elsewhere(site) as store:
+            sealer, scopes = Sealer(bytes(32)), site.project.deployment.scopes
+            ClientStore(store, sealer, SystemClock(), scopes).disable("cli")
+            since = time.monotonic()
         assert_stopped(site, run, since=since)
 
     def test_a_grant_that_is_removed(self, site: Site) -> None:
         """The run may go on, but its next call is refused."""
-        run = started(site, of_client(site, "theirs"))
-        store = Database(str(site.project.database.url))
-        elsewhere = GrantBook(
-            store, SystemClock(), site.project.policy, DeclaredRules.of(Settings())
-        )
-        elsewhere.remove("ticking")
-        since = time.monotonic()
-        store.close()
+        principal = of_client(site, "theirs")
+        run = started(site, principal)
+        with elsewhere(site) as store:
+            GrantBook(store, SystemClock(), Policy([], [], {})).remove("ticking")
+            since = time.monotonic()
         last = [ticks(site), time.monotonic()]
         while time.monotonic() - since < WITHIN_S + 1:
             time.sleep(0.02)
@@ -225,9 +238,4 @@ class TestByAnotherProcess:
                 last = [ticks(site), time.monotonic()]
         assert last[1] - since < WITHIN_S
         assert state(site, run)[0] == "running"
-        site.on_loop(site.project.runs.cancel(canceller(site), run.id))
-
-
-def canceller(site: Site) -> Principal:
-    held = of_client(site, "theirs")
-    return held.model_copy(update={"scopes": held.scopes | {"runs:cancel"}, "issuer": site.url})
+        site.on_loop(site.project.runs.cancel(principal, run.id))

@@ -48,6 +48,7 @@ KEYS = {
     "sql/guard/definitions.py _parsed": "SQL of the deployment's files",
     "sql/guard/effort.py _generator": "the dialect",
     "sql/guard/effort.py _parser": "the dialect",
+    "sql/guard/names.py _known": "values of one query, while it is planned",
     "sql/guard/shapes.py _shapes": "classes of the parser",
     "teams/models.py _connected": "the event loop; clients of the deployment's models",
 }

@@ -19,7 +19,8 @@ __all__ = ["device_authorization", "introspect", "only_post", "push", "revoke", 
 
 async def token(request: Request) -> Response:
     """Issue tokens (RFC 6749, section 3.2), by any of the grants that the metadata name."""
-    return await _posted(request, identity_state(request).identity.issuer.token)
+    issuer = identity_state(request).identity.issuer
+    return await _posted(request, issuer.token, at_once=issuer.token_from_memory)
 
 
 async def revoke(request: Request) -> Response:
@@ -48,7 +49,12 @@ async def only_post() -> JSONResponse:
     return JSONResponse(body, 405, {"Allow": "POST", "Cache-Control": "no-store"})
 
 
-async def _posted(request: Request, work: Callable[[FormRequest], Answer]) -> Response:
+async def _posted(
+    request: Request,
+    work: Callable[[FormRequest], Answer],
+    *,
+    at_once: Callable[[FormRequest], Answer | None] = lambda _form: None,
+) -> Response:
     form = FormRequest(
         content_type=request.headers.get("content-type", ""),
         authorization=tuple(request.headers.getlist("authorization")),
@@ -58,11 +64,13 @@ async def _posted(request: Request, work: Callable[[FormRequest], Answer]) -> Re
         address=client_address(request),
     )
     directory = identity_state(request).identity.directory
-    client_id = named_client(form)
-    await directory.prepare(client_id)
-    answer = await run_in_threadpool(work, form)
+    answer = at_once(form)
+    if answer is None:
+        await directory.prepare(named_client(form))
+        answer = await run_in_threadpool(work, form)
     headers = dict(answer.headers)
     if "origin" in request.headers:
+        client_id = named_client(form)
         client = await run_in_threadpool(directory.find, client_id) if client_id else None
         headers |= readable_by(request, client)
     if not answer.body:

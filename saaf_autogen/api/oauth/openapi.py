@@ -7,7 +7,7 @@ from typing import Any
 from saaf_autogen.auth.server.grants import GRANTS
 from saaf_autogen.auth.server.registration import REGISTRABLE_GRANTS
 
-__all__ = ["answers", "form", "registration"]
+__all__ = ["answers", "form", "registration", "status_of"]
 
 _TEXT: dict[str, Any] = {"type": "string"}
 _URI: dict[str, Any] = {"type": "string", "format": "uri"}
@@ -135,6 +135,11 @@ def registration() -> dict[str, Any]:
     """The ``requestBody`` of a client's metadata (RFC 7591, section 2)."""
     schema = {"type": "object", "properties": _REGISTRATION}
     return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def status_of(name: str) -> int:
+    """The status of an endpoint's good answer."""
+    return int(_ANSWERS[name][0])
 
 
 def answers(name: str) -> dict[str, Any]:

@@ -22,10 +22,9 @@ async def register(request: Request) -> Response:
     """Make a client that may ask users for what ``oauth.registration_scopes`` allows."""
     registration = identity_state(request).identity.registration
     body = await _json(request)
-    address = payer(client_address(request))
     if isinstance(body, Response):
         return body
-    answer = await run_in_threadpool(lambda: registration.register(body, address=address))
+    answer = await run_in_threadpool(registration.register, body, address=_address(request))
     return _rendered(answer)
 
 
@@ -41,14 +40,18 @@ async def change(request: Request, client_id: str) -> Response:
     body = await _json(request)
     if isinstance(body, Response):
         return body
-    answer = await run_in_threadpool(registration.change, client_id, _token(request), body)
+    token, address = _token(request), _address(request)
+    answer = await run_in_threadpool(registration.change, client_id, token, body, address=address)
     return _rendered(answer)
 
 
 async def remove(request: Request, client_id: str) -> Response:
     """Remove the client, with its registration access token; its tokens end with it."""
     registration = identity_state(request).identity.registration
-    return _rendered(await run_in_threadpool(registration.remove, client_id, _token(request)))
+    token, address = _token(request), _address(request)
+    return _rendered(
+        await run_in_threadpool(registration.remove, client_id, token, address=address)
+    )
 
 
 async def _json(request: Request) -> Any:
@@ -71,6 +74,10 @@ def _token(request: Request) -> str:
     headers = request.headers.getlist("authorization")
     scheme, _, token = (headers[0] if len(headers) == 1 else "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _address(request: Request) -> str:
+    return payer(client_address(request))
 
 
 def _invalid(description: str, status: int) -> Response:

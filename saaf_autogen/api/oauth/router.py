@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 
 from saaf_autogen.api.oauth import documents, end_session, forms, registration, userinfo
 from saaf_autogen.api.oauth.browsers import preflight
-from saaf_autogen.api.oauth.openapi import answers, form
+from saaf_autogen.api.oauth.openapi import answers, form, status_of
 from saaf_autogen.api.oauth.openapi import registration as metadata_body
 from saaf_autogen.api.oauth.switches import (
     only_where_clients_register,
@@ -62,7 +62,14 @@ def _issuing() -> APIRouter:
     for name, (endpoint, summary) in _POSTED.items():
         path = f"/oauth/{name}"
         documented = {"security": [], "requestBody": form(name), "responses": answers(name)}
-        add(path, endpoint, methods=["POST"], summary=summary, openapi_extra=documented)
+        add(
+            path,
+            endpoint,
+            methods=["POST"],
+            summary=summary,
+            status_code=status_of(name),
+            openapi_extra=documented,
+        )
         add(path, preflight, methods=["OPTIONS"], include_in_schema=False)
         add(path, forms.only_post, methods=_NOT_POST, include_in_schema=False)
     add("/oauth/jwks", documents.jwks, methods=["GET"], summary="The issuer's public keys")
@@ -99,6 +106,7 @@ def _registering() -> APIRouter:
         registration.register,
         methods=["POST"],
         summary="Register a client",
+        status_code=status_of("register"),
         openapi_extra={**body, "responses": answers("register")},
     )
     path = "/oauth/register/{client_id}"

@@ -18,6 +18,9 @@ from saaf_autogen.errors import InvalidArguments, PayloadTooLarge, SaafError
 __all__ = ["authorize", "authorize_by_post", "decide"]
 
 
+_BEFORE = "The user allowed it before."
+
+
 async def authorize(visit: Visit) -> Response:
     """GET /oauth/authorize (RFC 6749, section 4.1.1; OpenID Connect Core, section 3.1.2)."""
     query = visit.request.url.query
@@ -54,6 +57,8 @@ def _step(visit: Visit, query: str) -> Response:
         step = authorizations.next_step(request, visit.session, visit.user)
         if step == "approve":
             session, user = visit.signed_in()
+            why = "The client is the host's own." if request.client.first_party else _BEFORE
+            visit.record("authorize", f"client:{request.client.id}", reason=why)
             return visit.leave(authorizations.approve(request, user, session, request.scopes))
         parked = authorizations.park(request)
     except RedirectRefusal as refusal:

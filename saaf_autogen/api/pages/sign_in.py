@@ -56,10 +56,16 @@ async def ask_password(visit: Visit) -> Response:
 
 
 async def begin_elsewhere(visit: Visit) -> Response:
-    """GET /sign-in/with/PROVIDER: off to the provider."""
-    provider = visit.request.path_params["provider"]
+    """GET /sign-in/with/PROVIDER: off to the provider.
+
+    Where a client wants a fresh sign-in, the provider must not answer from a session of its own.
+    """
+    back = next_page(visit)
     location = await visit.pages.identity.federation.begin(
-        provider, next_page(visit), visit.browser
+        visit.request.path_params["provider"],
+        back,
+        visit.browser,
+        again=await run_in_threadpool(_must_be_fresh, visit, back),
     )
     return visit.leave(location)
 
@@ -74,9 +80,8 @@ async def finish_elsewhere(visit: Visit) -> Response:
     except Unauthenticated as error:
         return await run_in_threadpool(sign_in_page, visit, visit.link("/account"), error=error)
     await run_in_threadpool(visit.begin_session, finished.user, amr=finished.amr)
-    return visit.leave(
-        local_address(finished.return_to, visit.pages.base) or visit.link("/account")
-    )
+    back = local_address(finished.return_to, visit.pages.base)
+    return visit.leave(back or visit.link("/account"))
 
 
 def next_page(visit: Visit) -> str:
@@ -122,3 +127,10 @@ def _asked(visit: Visit, back: str) -> AuthorizationRequest | None:
         return visit.pages.identity.authorizations.read(parts.query)
     except (PageRefusal, RedirectRefusal):
         return None
+
+
+def _must_be_fresh(visit: Visit, back: str) -> bool:
+    asked = _asked(visit, back)
+    if asked is None:
+        return visit.session is not None
+    return asked.max_age is not None or not asked.prompt.isdisjoint({"login", "select_account"})

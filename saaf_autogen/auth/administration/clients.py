@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from saaf_autogen.auth.administration.versions import Entry, Expected
 from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.redirect_uris import redirect_faults
+from saaf_autogen.auth.server.client_keys import jwks_faults
 from saaf_autogen.auth.server.tables import CodeRow, ConsentRow, DeviceCodeRow
 from saaf_autogen.errors import Conflict, InvalidArguments
 from saaf_autogen.settings import ClientSettings, ClientTerms
@@ -26,6 +28,7 @@ __all__ = ["ClientAdministration", "ClientEntry", "ClientSecret", "MadeClient", 
 
 MAX_OVERLAP_S = 30 * 86_400
 _REMOVED = "removed client"
+_ADDRESS = re.compile(r"https?://[!-~]{1,2000}")
 # Longer than any access token of a removed client may still be about.
 _FREE_AFTER = timedelta(hours=2)
 
@@ -272,9 +275,17 @@ def _settings(actor: Principal, body: Mapping[str, Any]) -> ClientSettings:
 
 
 def _check_addresses(settings: ClientSettings) -> None:
+    """What the terms alone do not tell: addresses that lead astray, keys that are none."""
     fault = redirect_faults([*settings.redirect_uris, *settings.post_logout_redirect_uris])
     if fault:
         raise InvalidArguments(fault, remedy="Use https, with the exact address.")
+    if settings.jwks is not None and jwks_faults(settings.jwks):
+        raise InvalidArguments(
+            "The jwks hold no public keys that are taken, or a private one.",
+            remedy="Give public keys alone: P-256, P-384, Ed25519, or RSA of 2048 bits and more.",
+        )
+    if settings.jwks_uri is not None and not _ADDRESS.fullmatch(settings.jwks_uri):
+        raise InvalidArguments("The jwks_uri is no http address.", remedy="Use https.")
 
 
 def _get(change: Change, client_id: str) -> ClientEntry:

@@ -45,6 +45,7 @@ def authorization_url(
     state: str,
     nonce: str,
     code_verifier: str,
+    again: bool = False,
 ) -> str:
     """Where to send the browser, with state, nonce and a PKCE challenge (S256)."""
     client = AsyncOAuth2Client(
@@ -54,8 +55,9 @@ def authorization_url(
         code_challenge_method="S256",
         trust_env=False,
     )
+    more = {"prompt": "login"} if again else {}
     url, _ = client.create_authorization_url(
-        address, state=state, nonce=nonce, code_verifier=code_verifier
+        address, state=state, nonce=nonce, code_verifier=code_verifier, **more
     )
     return str(url)
 

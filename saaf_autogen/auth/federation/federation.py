@@ -130,13 +130,16 @@ class Federation:
         """
         return f"{self._url}/sign-in/with/{provider_id}/callback"
 
-    async def begin(self, provider_id: str, return_to: str, browser: str) -> str:
+    async def begin(
+        self, provider_id: str, return_to: str, browser: str, *, again: bool = False
+    ) -> str:
         """The address at the provider that the browser is to be sent to.
 
         Args:
             provider_id: of ``choices``.
             return_to: a path here, given back by ``finish``.
             browser: a random secret that only this browser holds (a cookie, SameSite=Lax).
+            again: the provider has to ask the person anew, whatever session it has with them.
 
         Raises:
             NotFound: there is no such provider.
@@ -146,7 +149,9 @@ class Federation:
         state, nonce, verifier = await asyncio.to_thread(
             self._attempts.begin, provider_id, browser=browser, return_to=return_to
         )
-        return await party.authorization_url(state=state, nonce=nonce, verifier=verifier)
+        return await party.authorization_url(
+            state=state, nonce=nonce, verifier=verifier, again=again
+        )
 
     async def finish(
         self, provider_id: str, query: str, browser: str, *, address: str = ""

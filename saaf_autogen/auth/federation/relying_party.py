@@ -54,8 +54,10 @@ class RelyingParty:
         ]  # fmt: skip
         self.map = ClaimMap(claims, tenant=settings.tenant, tenants=settings.tenants)
 
-    async def authorization_url(self, *, state: str, nonce: str, verifier: str) -> str:
-        """Where to send the browser.
+    async def authorization_url(
+        self, *, state: str, nonce: str, verifier: str, again: bool = False
+    ) -> str:
+        """Where to send the browser; ``again``: the provider is not to rely on its own session.
 
         Raises:
             Unavailable: the provider cannot be asked where that is, or names no usable place.
@@ -78,6 +80,7 @@ class RelyingParty:
             state=state,
             nonce=nonce,
             code_verifier=verifier,
+            again=again,
         )
 
     async def check_sender(self, sender: str | None) -> None:

@@ -88,6 +88,18 @@ class Authentication:
             raise _failed()
         return OAuthClient(record)
 
+    def remembers(self, request: OAuthForm) -> bool:
+        """Whether the client would authenticate by a secret that is known without the store."""
+        form = request.form
+        if request.authorization is None:
+            client_id, secret = form.get("client_id", ""), form.get("client_secret", "")
+        else:
+            try:
+                client_id, secret = _basic(request.authorization)
+            except InvalidClientError:
+                return False
+        return self._store.remembers(client_id, secret)
+
     def _by_header(self, header: str, client_id: str | None) -> ClientRecord | None:
         name, secret = _basic(header)
         if client_id not in (None, name):

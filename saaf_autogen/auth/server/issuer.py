@@ -18,6 +18,7 @@ from saaf_autogen.auth.server.authentication import METHODS, Authentication
 from saaf_autogen.auth.server.client_keys import ClientKeys
 from saaf_autogen.auth.server.device_authorization import DeviceAuthorizationEndpoint
 from saaf_autogen.auth.server.engine import ChecksProofs, Engine
+from saaf_autogen.auth.server.grants import ClientCredentials
 from saaf_autogen.auth.server.id_token import IdTokens
 from saaf_autogen.auth.server.introspection import Introspection
 from saaf_autogen.auth.server.live_tokens import LiveTokens
@@ -103,6 +104,20 @@ class Issuer:
     def token(self, request: FormRequest) -> Answer:
         """The token endpoint (RFC 6749, section 3.2)."""
         return self._answer("token", request, self._engine.answer_token)
+
+    def token_from_memory(self, request: FormRequest) -> Answer | None:
+        """``token`` where it needs no store and so no thread; None where it does.
+
+        That is a client that asks for itself, and whose secret is remembered.
+        """
+        if request.dpop:
+            return None
+        try:
+            form = read_form(request)
+        except OAuth2Error:
+            return None
+        own = form.form.get("grant_type") == ClientCredentials.GRANT_TYPE
+        return self.token(request) if own and self.authentication.remembers(form) else None
 
     def revoke(self, request: FormRequest) -> Answer:
         """The revocation endpoint (RFC 7009)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -11,6 +11,8 @@ from limits import RateLimitItemPerHour
 from limits.strategies import SlidingWindowCounterRateLimiter
 from pydantic import ValidationError
 
+from saaf_autogen.audit import AuditRecord
+from saaf_autogen.audit.record import new_call_id
 from saaf_autogen.auth.client_record import ClientRecord
 from saaf_autogen.auth.clients import ClientStore
 from saaf_autogen.auth.redirect_uris import redirect_faults
@@ -20,6 +22,7 @@ from saaf_autogen.auth.server.id_token import ID_ALGORITHMS
 from saaf_autogen.auth.server.messages import Answer
 from saaf_autogen.clock import Clock
 from saaf_autogen.crypto import new_secret
+from saaf_autogen.db import DEFAULT_TENANT
 from saaf_autogen.errors import NotFound
 from saaf_autogen.limits import BoundedWindows
 from saaf_autogen.settings import ClientSettings
@@ -51,13 +54,23 @@ class Registration:
         clients: where they are kept.
         clock: for the limits.
         scopes: the most that such a client may ask users for.
+        note: takes the record of each change, before it is made; if it raises
+            ``AuditUnavailable``, nothing is changed.
     """
 
     def __init__(
-        self, url: str, clients: ClientStore, clock: Clock, *, scopes: Sequence[str]
+        self,
+        url: str,
+        clients: ClientStore,
+        clock: Clock,
+        *,
+        scopes: Sequence[str],
+        note: Callable[[AuditRecord], None],
     ) -> None:
         self._url = url
         self._clients = clients
+        self._clock = clock
+        self._note = note
         self._scopes = tuple(scopes)
         self._limiter = SlidingWindowCounterRateLimiter(BoundedWindows(clock, _MAX_ADDRESSES))
 
@@ -74,6 +87,7 @@ class Registration:
             settings = client_terms(metadata, client_id, scopes=self._scopes)
         except OAuth2Error as error:
             return _refused(error)
+        self._record("register", client_id, address, settings)
         token = new_secret("saaf_reg_")
         new = self._clients.add(settings, registration_token=token)
         record = self._clients.get(client_id)
@@ -87,7 +101,7 @@ class Registration:
         record = self._clients.registered(client_id, token)
         return _unknown() if record is None else self._shown(record)
 
-    def change(self, client_id: str, token: str, metadata: object) -> Answer:
+    def change(self, client_id: str, token: str, metadata: object, *, address: str) -> Answer:
         """Replace the metadata; id, secret and way to authenticate stay (section 2.2)."""
         record = self._clients.registered(client_id, token)
         if record is None:
@@ -100,21 +114,45 @@ class Registration:
                 raise _invalid("The token_endpoint_auth_method cannot be changed.")
         except OAuth2Error as error:
             return _refused(error)
+        self._record("change_registration", client_id, address, settings)
         try:
             return self._shown(self._clients.change(settings, tenant=record.tenant))
         except NotFound:
             return _unknown()
 
-    def remove(self, client_id: str, token: str) -> Answer:
+    def remove(self, client_id: str, token: str, *, address: str) -> Answer:
         """Remove the client (section 2.3)."""
         record = self._clients.registered(client_id, token)
         if record is None:
             return _unknown()
+        self._record("remove_registration", client_id, address)
         try:
             self._clients.remove(client_id, tenant=record.tenant)
         except NotFound:
             return _unknown()
         return Answer(204, {}, _NO_STORE)
+
+    def _record(
+        self, verb: str, client_id: str, address: str, settings: ClientSettings | None = None
+    ) -> None:
+        kept = {"redirect_uris", "grant_types", "scopes", "authentication"}
+        self._note(
+            AuditRecord(
+                call_id=new_call_id(),
+                at=self._clock.now(),
+                tenant=DEFAULT_TENANT,
+                issuer=self._url.removesuffix("/oauth/register"),
+                subject="anonymous" if verb == "register" else f"client:{client_id}",
+                door="oauth",
+                action=f"oauth.{verb}",
+                decision="allowed",
+                reason="",
+                resources=(f"client:{client_id}",),
+                client_id=client_id,
+                address=address or None,
+                details=settings.model_dump(mode="json", include=kept) if settings else {},
+            )
+        )
 
     def _count(self, address: str) -> None:
         by_address, by_host = RateLimitItemPerHour(_PER_ADDRESS), RateLimitItemPerHour(_PER_HOST)

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
+from joserfc.jwk import ECKey
 
 from tests.api.admin.conftest import Call, fresh, problem
 from tests.site import Site
@@ -55,6 +56,21 @@ def test_a_redirect_uri_that_leads_astray_is_refused(call: Call) -> None:
             "redirect_uris": [uri],
         }
         problem(call("POST", "/clients", json=body), 422, "invalid_arguments")
+
+
+def test_a_client_with_keys_of_its_own_is_kept_with_public_ones_alone(call: Call) -> None:
+    key = ECKey.generate_key("P-256", auto_kid=True)
+    body = {"authentication": "private_key_jwt", "scopes": ["runs:read"]}
+    shown, hidden = ({"keys": [key.as_dict(private=private)]} for private in (False, True))
+    for bad in (hidden, {"keys": []}, {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}):
+        refused = call("POST", "/clients", json={**body, "id": fresh("keyed"), "jwks": bad})
+        problem(refused, 422, "invalid_arguments")
+    made = call("POST", "/clients", json={**body, "id": fresh("keyed"), "jwks": shown})
+    assert made.status_code == 201, made.text
+    assert made.json()["client_secret"] is None
+    path = f"/clients/{made.json()['client']['id']}"
+    named = call("PATCH", path, match="*", json={"title": "By key"})
+    assert (named.status_code, named.json()["jwks"]) == (200, shown)
 
 
 def test_a_client_is_changed_by_a_merge_patch_of_what_was_seen(site: Site, call: Call) -> None:

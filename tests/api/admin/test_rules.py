@@ -71,14 +71,15 @@ def test_a_rule_of_one_kind_is_none_of_the_other(call: Call) -> None:
 
 
 def test_a_rule_that_makes_no_sense_is_refused(call: Call) -> None:
-    for bad in (
+    faults: list[dict[str, Any]] = [
         {"to": {"group": ["declared"]}},
         {"rows": {"region": {}}},
         {"rows": {"region": {"like": "E%"}}},
         {"resource": "reports"},
         {"tenant": "acme"},
         {"verbs": ["drop"]},
-    ):
+    ]
+    for bad in faults:
         body = {**rule("grants"), **bad}
         problem(call("POST", "/grants", json=body), 422, "invalid_arguments")
 

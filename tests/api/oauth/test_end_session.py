@@ -10,6 +10,8 @@ import pytest
 from saaf_autogen.auth.identity.records import UserRecord
 from saaf_autogen.auth.server.logout import LogoutRequest
 from tests.api.oauth.test_userinfo import tokens
+from tests.api.pages.visitor import Visitor
+from tests.people_site import add_user
 from tests.site import Site
 
 BYE = "https://app.example.com/bye"
@@ -120,3 +122,19 @@ def test_a_request_that_waits_too_long_is_gone(site: Site) -> None:
     site.clock.advance(901)
     assert site.identity.logout.find(name) is None
     assert site.identity.logout.find("../x") is None
+
+
+def test_the_page_asks_signs_out_and_goes_back_to_the_client(site: Site) -> None:
+    add_user(site, "olive")
+    with Visitor(site) as browser:
+        browser.sign_in("olive")
+        asked = browser.get(
+            f"/oauth/end_session?client_id=app&post_logout_redirect_uri={BYE}&state=x"
+        )
+        assert asked.status_code == 303
+        page = browser.get(asked.headers["location"].removeprefix(site.url))
+        assert "App" in page.text
+        assert browser.get("/account").status_code == 200
+        left = browser.send(page, "/sign-out")
+        assert (left.status_code, left.headers["location"]) == (303, f"{BYE}?state=x")
+        assert browser.get("/account").status_code == 303

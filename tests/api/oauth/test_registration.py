@@ -230,3 +230,18 @@ class TestManagement:
         with site.project.database.engine.connect() as connection:
             rows = connection.exec_driver_sql("SELECT * FROM clients").all()
         assert token not in str(rows)
+
+
+def test_what_happens_is_in_the_audit_without_secrets(site: Site) -> None:
+    body = registered(site)
+    path = body["registration_client_uri"].removeprefix(site.url)
+    headers = {"Authorization": f"Bearer {body['registration_access_token']}"}
+    assert site.http.delete(path, headers=headers).status_code == 204
+    site.on_loop(site.project.audit.flush())
+    with site.project.database.engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM audit_entries").all()
+    about = [str(row) for row in rows if body["client_id"] in str(row)]
+    assert any("oauth.register" in row for row in about)
+    assert any("oauth.remove_registration" in row for row in about)
+    for secret in (body["client_secret"], body["registration_access_token"]):
+        assert not [row for row in about if secret in row]

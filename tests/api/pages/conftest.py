@@ -13,7 +13,8 @@ from tests.site import Site
 
 @pytest.fixture(scope="package")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    settings = settings_for()
+    registers = {"registration": "open", "registration_scopes": ["warehouse:query"]}
+    settings = settings_for(oauth=registers)
     settings["clients"][0]["title"] = TITLE
     with people_site(tmp_path_factory.mktemp("pages") / "site", settings, name="127.0.0.1") as site:
         add_user(site, "ann", "analysts", name="Ann <b>Example</b>")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
@@ -156,6 +157,34 @@ def test_names_of_strangers_are_only_text(visitor: Visitor) -> None:
     assert "\u202e" not in unescape(page.text)
     assert "very long name very long name very long name very" not in page.text
     assert "Ann &lt;b&gt;Example&lt;/b&gt;" in page.text
+
+
+def test_a_client_that_registered_itself_is_not_taken_for_a_known_one(
+    house: Site, visitor: Visitor
+) -> None:
+    said = {
+        "client_name": "Acme Notebook",
+        "redirect_uris": ["https://other.example/cb"],
+        "token_endpoint_auth_method": "none",
+    }
+    made = house.http.post("/oauth/register", json=said)
+    assert made.status_code == 201, made.text
+    client = made.json()["client_id"]
+    page = consent(visitor, ask(client, "https://other.example/cb", "openid warehouse:query"))
+    assert "This application registered itself." in page.text
+    assert "Registered itself; nobody here has looked at it" in page.text
+    assert "other.example" in page.text
+
+
+def test_what_the_client_narrows_itself_to_is_what_the_page_says(visitor: Visitor) -> None:
+    rows = {"carrier": {"eq": "AA"}}
+    detail = {"type": "saaf_data", "resource": "wh://nyc/main.flights", "verbs": ["select"]}
+    asked = notebook(prompt="consent", authorization_details=json.dumps([{**detail, "rows": rows}]))
+    page = consent(visitor, asked)
+    assert "this part of your data alone" in page.text
+    assert "AA" in page.text
+    assert "airports" not in page.text
+    assert "airports" in visitor.get(notebook(prompt="consent").path).text
 
 
 def test_a_hint_of_the_client_fills_in_the_name_and_is_only_text(visitor: Visitor) -> None:

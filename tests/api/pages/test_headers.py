@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
 
 import pytest
 
 from saaf_autogen.api.pages.rendering import content_policy
 from tests.api.pages.visitor import Visitor
 
+ATTRIBUTES = """
+action alt aria-describedby aria-hidden aria-invalid aria-label aria-labelledby autocapitalize
+autocomplete autofocus charset checked class content for height hidden href id lang maxlength
+method name readonly rel required role spellcheck src type value width
+"""
 PAGES = ["/sign-in", "/sign-out", "/setup", "/invitation?token=x", "/oauth/authorize", "/account"]
 
 
@@ -53,6 +59,39 @@ def test_a_page_has_a_language_a_title_and_one_main_heading(visitor: Visitor, pa
         assert '<html lang="en">' in page.text
         assert re.search(r"<title>[^<]+ · harbour-data</title>", page.text)
         assert page.text.count("<h1") == 1
+
+
+class Marks(HTMLParser):
+    """The attributes and ids of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.attributes: set[str] = set()
+        self.ids: list[str] = []
+        self.referred: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            self.attributes.add(name)
+            if name == "id":
+                self.ids.append(value or "")
+            elif name in ("for", "aria-describedby", "aria-labelledby"):
+                self.referred |= set((value or "").split())
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/device"])
+def test_a_page_is_well_formed_and_its_labels_point_at_something(
+    visitor: Visitor, path: str
+) -> None:
+    visitor.sign_in("ann")
+    page = visitor.get(path)
+    if path == "/device":
+        page = visitor.send(page, "/device", user_code="nothing")
+    marks = Marks(page.text)
+    assert marks.attributes <= set(ATTRIBUTES.split())
+    assert len(marks.ids) == len(set(marks.ids))
+    assert marks.referred <= set(marks.ids)
 
 
 def test_what_pages_link_to_is_there_and_can_be_kept(visitor: Visitor) -> None:

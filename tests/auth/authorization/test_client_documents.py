@@ -266,6 +266,12 @@ def test_a_described_client_goes_the_whole_way(
         assert site.http.get(f"/oauth/authorize?{query}").status_code in (200, 303)
         authorizations = site.identity.authorizations
         site.on_loop(authorizations.prepare(query))
+        # Nobody vouched for it: before its user signed in, nobody is sent to it.
+        for change in ({"scope": "nothing:known"}, {"prompt": "none"}):
+            faulty = urlencode(flow.fields(redirect_uri=HOME, **change))
+            response = site.http.get(f"/oauth/authorize?{faulty}")
+            assert response.status_code == 400
+            assert "location" not in response.headers
         request = authorizations.read(query)
         session = sign_in(site, user)
         assert authorizations.next_step(request, session, user) == "consent"

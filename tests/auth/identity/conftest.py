@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from saaf_autogen.audit import AuditLog
@@ -13,6 +17,44 @@ from saaf_autogen.testing import ManualClock
 from tests.auth.identity.household import Household
 
 SETTINGS = {"name": "acme", "tenants": ["default", "other"]}
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store on SQLite, to be copied: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("identity") / "saaf.sqlite"
+    store = Database(f"sqlite:///{path}")
+    store.migrate()
+    store.close()
+    return path
+
+
+@pytest.fixture
+def database(migrated: Path, tmp_path: Path) -> Iterator[Database]:
+    path = shutil.copy(migrated, tmp_path / "saaf.sqlite")
+    store = Database(f"sqlite:///{path}")
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> str:
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE identity_template")
+    store = Database(postgres_server.replace("/postgres?", "/identity_template?"))
+    store.migrate()
+    store.close()
+    return "identity_template"
+
+
+@pytest.fixture
+def postgres(postgres_server: str, migrated_postgres: str) -> Iterator[Database]:
+    name = f"identity_{secrets.token_hex(8)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated_postgres}")
+    store = Database(postgres_server.replace("/postgres?", f"/{name}?"))
+    yield store
+    store.close()
 
 
 @pytest.fixture

@@ -74,6 +74,10 @@ class Authorizations:
 
     Synchronous: call it in a thread from async code, after ``await prepare(query)``.
 
+    Nobody is sent to a client that no one vouched for (it registered itself, or is read from a
+    document) before they signed in: a faulty request would make this host a springboard for
+    phishing (RFC 9700, section 4.11.2).
+
     Args:
         issuer: the name that stands in every answer.
         directory: finds clients.
@@ -132,7 +136,7 @@ class Authorizations:
         waiting = waiting or WaitingRequest(asked, self._clock.now())
         client = known_client(asked.get("client_id"), self._directory)
         redirect_uri = exact_redirect_uri(asked.get("redirect_uri"), client)
-        with self._told_by_redirect(redirect_uri, asked.get("state")):
+        with self._told(client, redirect_uri, asked.get("state")):
             if client.requires_par and waiting.pushed is None:
                 raise OAuth2Error(
                     "This client's requests must be pushed (RFC 9126).", error="invalid_request"
@@ -150,9 +154,8 @@ class Authorizations:
         Raises:
             OAuth2Error: what a browser would be told, or shown on a page.
         """
-        kept = [pair for pair in pairs if pair[0] not in _CREDENTIALS]
         try:
-            asked = Parameters(tuple(kept))
+            asked = Parameters(tuple(pairs))
             if asked.get("request_uri") is not None:
                 raise PageRefusal("A request_uri cannot be pushed.")
             if asked.get("client_id") != client.id:
@@ -163,7 +166,7 @@ class Authorizations:
             raise OAuth2Error(clean(error.description), error=error.error) from error
         waiting = WaitingRequest(asked, self._clock.now(), dpop_jkt)
         self._checked(waiting, client, redirect_uri)
-        return self._waiting.push(client, kept, dpop_jkt), PUSHED_S
+        return self._waiting.push(client, asked.known(), dpop_jkt), PUSHED_S
 
     def park(self, request: AuthorizationRequest) -> str:
         """A short query that stands for the request for a quarter of an hour.
@@ -192,11 +195,14 @@ class Authorizations:
         Raises:
             RedirectRefusal: the client forbade to ask (``prompt=none``), or the user cannot have
                 what it asks for.
+            PageRefusal: it forbade to ask, nobody is signed in, and no one vouched for it.
         """
         if session is None or user is None or must_sign_in(request, session) or not user.active:
-            if "none" in request.prompt:
-                raise self._refusal(request, "login_required", "The user is not signed in.")
-            return "sign_in"
+            if "none" not in request.prompt:
+                return "sign_in"
+            if not request.client.vouched_for:
+                raise PageRefusal("The user is not signed in.", error="login_required")
+            raise self._refusal(request, "login_required", "The user is not signed in.")
         granted = self._granted(request, user, request.scopes)
         if not self._must_consent(request, user, granted):
             return "approve"
@@ -294,7 +300,7 @@ class Authorizations:
             login_hint=given_hint(asked),
             dpop_jkt=bound_key(asked, proven=waiting.dpop_jkt),
             started_at=waiting.started_at,
-            parameters=asked.pairs,
+            parameters=asked.known(),
             pushed=waiting.pushed,
             parked=waiting.parked,
         )
@@ -325,11 +331,14 @@ class Authorizations:
         return not self._consents.covers(user, client, granted, request.details)
 
     @contextmanager
-    def _told_by_redirect(self, redirect_uri: str, state: str | None) -> Iterator[None]:
+    def _told(self, client: ClientRecord, redirect_uri: str, state: str | None) -> Iterator[None]:
+        """Tell the client of a refusal; or the user, where anybody could have made the client."""
         try:
             yield
         except OAuth2Error as error:
             description = clean(error.description or "")
+            if not client.vouched_for:
+                raise PageRefusal(description, error=error.error) from error
             location = answer_address(
                 redirect_uri,
                 issuer=self._issuer,
@@ -350,9 +359,6 @@ class Authorizations:
             error_description=clean(description),
         )
         return RedirectRefusal(location, error=error, description=clean(description))
-
-
-_CREDENTIALS = frozenset({"client_secret", "client_assertion", "client_assertion_type"})
 
 
 def must_sign_in(request: AuthorizationRequest, session: BrowserSession) -> bool:

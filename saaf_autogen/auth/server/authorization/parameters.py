@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
@@ -12,9 +11,28 @@ from saaf_autogen.auth.server.authorization.refusals import PageRefusal
 __all__ = ["MAX_STATE", "Parameters", "read_query"]
 
 MAX_STATE = 2048
-_MAX_QUERY = 16_384
+_MAX_QUERY = 8_192
 _MAX_FIELDS = 60
 _REPEATABLE = frozenset({"resource"})
+_KNOWN = frozenset(
+    {
+        "authorization_details",
+        "client_id",
+        "code_challenge",
+        "code_challenge_method",
+        "dpop_jkt",
+        "login_hint",
+        "max_age",
+        "nonce",
+        "prompt",
+        "redirect_uri",
+        "resource",
+        "response_mode",
+        "response_type",
+        "scope",
+        "state",
+    }
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -46,9 +64,9 @@ class Parameters:
         """All values of a parameter that may be repeated."""
         return tuple(value for key, value in self.pairs if key == name and value)
 
-    def without(self, *names: str) -> Sequence[tuple[str, str]]:
-        """The pairs, but for those of these names."""
-        return [pair for pair in self.pairs if pair[0] not in names]
+    def known(self) -> tuple[tuple[str, str], ...]:
+        """The pairs that mean something here, which are those worth keeping."""
+        return tuple(pair for pair in self.pairs if pair[0] in _KNOWN)
 
 
 def read_query(query: str) -> Parameters:

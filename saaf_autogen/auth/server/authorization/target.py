@@ -19,13 +19,13 @@ def known_audience(asked: Parameters, resources: Sequence[str]) -> tuple[str, ..
     Raises:
         OAuth2Error: ``invalid_target``; the issuer has no say over one of them.
     """
-    known = {name.rstrip("/"): name for name in resources}
+    known = {name.removesuffix("/"): name for name in resources}
     named = asked.all("resource")
-    if any(item.rstrip("/") not in known for item in named):
+    if any(item.removesuffix("/") not in known for item in named):
         raise OAuth2Error("The resource is not known here.", error="invalid_target")
     if not named:
         return (resources[0],)
-    return tuple(dict.fromkeys(known[item.rstrip("/")] for item in named))
+    return tuple(dict.fromkeys(known[item.removesuffix("/")] for item in named))
 
 
 def asked_details(asked: Parameters) -> tuple[dict[str, Any], ...] | None:
