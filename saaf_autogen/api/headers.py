@@ -38,7 +38,7 @@ class SecurityHeaders:
             return
 
         path = scope["path"]
-        wanted = _PAGE if path == "/docs" or path.startswith("/docs/") else _DATA
+        wanted: tuple[tuple[bytes, bytes], ...] = _PAGE if path == "/docs" or path.startswith("/docs/") else _DATA
         if path.startswith("/v1/"):
             wanted = _KEPT_BY_NOBODY
 

@@ -95,7 +95,6 @@ class Identity:
         self.grants.load()
         keys = SigningKeys(database, sealer, clock)
         keys.load()
-        self._keys = keys
         revoked = RevokedTokens(database, clock)
         revoked.load()
         self.keys = keys
@@ -234,7 +233,7 @@ class Identity:
 
     def _settle(self) -> None:
         """Let this process follow an admin's change at once; others do when they look."""
-        self._keys.load()
+        self.keys.load()
         self.clients.flush()
         self.standing.flush()
         self.grants.load()

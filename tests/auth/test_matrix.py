@@ -6,6 +6,7 @@ code with the policy.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 import shutil
@@ -91,7 +92,8 @@ AGENTS: dict[str, Any] = {"free": None, "bound": None, "near": ["wh://nyc/main.a
 DETAILS: tuple[tuple[dict[str, Any], ...] | None, ...] = (
     None,
     (
-        {"type": "saaf_data", "resource": "wh://nyc/main.flights", "columns": {"allow": ["carrier"]}},
+        {"type": "saaf_data", "resource": "wh://nyc/main.flights",
+         "columns": {"allow": ["carrier"]}},
         {"type": "saaf_data", "resource": "sheet://b1/*", "verbs": ["read"]},
     ),
     ({"type": "saaf_data", "resource": "wh://nyc/*", "columns": {"deny_tags": ["confidential"]}},),
@@ -149,8 +151,6 @@ def rich(tmp_path_factory: pytest.TempPathFactory, deployment: Path) -> Iterator
     )
     project = Project(read_deployment(folder), clock=ManualClock())
     yield project
-    import asyncio
-
     asyncio.run(project.close())
 
 
@@ -284,8 +284,8 @@ def test_every_cell_is_as_the_rules_say(rich: Project) -> None:
                     counted[told] += 1
             for sheet, verb in itertools.product(SHEETS, ("read", "write", "select")):
                 told = rich.policy.resource_access(principal, sheet, verb).allowed
-                cell = (sheet, verb, None, clock.now())
-                assert told == expected(principal, *cell), (principal, cell)
+                wanted = expected(principal, sheet, verb, None, clock.now())
+                assert told == wanted, (principal, sheet, verb)
                 counted[told] += 1
     clock.advance((START - clock.now()).total_seconds())
     # Neither answer is so rare that the comparison would say nothing.
@@ -301,14 +301,14 @@ async def test_calls_of_a_sample_of_cells_are_decided_alike(rich: Project) -> No
     counted: Counter[bool] = Counter()
     for moment in MOMENTS:
         clock.advance((START + moment - clock.now()).total_seconds())
-        for _ in range(40):
+        for _ in range(150):
             principal = chosen.choice(everyone)
             saaf = LocalPort(rich.invoker, principal, door="python")
             if chosen.random() < 0.7:
                 table = chosen.choice(tables)
                 column = chosen.choice(table.columns)
                 name = table.resource.rpartition("/")[2]
-                sql = f'SELECT "{column.name}" FROM {name} LIMIT 1'  # noqa: S608 - names of the sample
+                sql = f'SELECT "{column.name}" FROM {name} LIMIT 1'
                 call = saaf.call("warehouse.query", {"sql": sql, "warehouse": "nyc"})
                 told = (column.name, column.tags | table.tags)
                 wanted = expected(principal, table.resource, "select", told, clock.now())
@@ -325,4 +325,4 @@ async def test_calls_of_a_sample_of_cells_are_decided_alike(rich: Project) -> No
             assert allowed == wanted, principal
             counted[allowed] += 1
     clock.advance((START - clock.now()).total_seconds())
-    assert min(counted.values()) > 15
+    assert min(counted.values()) > 40

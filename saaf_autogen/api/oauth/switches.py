@@ -16,7 +16,7 @@ def identity_state(request: Request) -> HasIdentity:
     return state
 
 
-def only_where_tokens_are_issued(request: Request) -> None:
+async def only_where_tokens_are_issued(request: Request) -> None:
     """Where ``oauth.enabled`` is false, tokens come from other issuers.
 
     Raises:
@@ -29,7 +29,7 @@ def only_where_tokens_are_issued(request: Request) -> None:
         )
 
 
-def only_where_clients_register(request: Request) -> None:
+async def only_where_clients_register(request: Request) -> None:
     """Registration is off unless ``oauth.registration`` is ``open``.
 
     Raises:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import httpx
 from joserfc.jwk import ECKey
@@ -62,7 +63,12 @@ def test_a_client_with_keys_of_its_own_is_kept_with_public_ones_alone(call: Call
     key = ECKey.generate_key("P-256", auto_kid=True)
     body = {"authentication": "private_key_jwt", "scopes": ["runs:read"]}
     shown, hidden = ({"keys": [key.as_dict(private=private)]} for private in (False, True))
-    for bad in (hidden, {"keys": []}, {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}):
+    faults: list[dict[str, Any]] = [
+        hidden,
+        {"keys": []},
+        {"keys": [{"kty": "oct", "k": "c2VjcmV0"}]},
+    ]
+    for bad in faults:
         refused = call("POST", "/clients", json={**body, "id": fresh("keyed"), "jwks": bad})
         problem(refused, 422, "invalid_arguments")
     made = call("POST", "/clients", json={**body, "id": fresh("keyed"), "jwks": shown})
