@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 import duckdb
 
 from saaf_autogen.auth.identity.records import UserRecord
+from saaf_autogen.clock import Clock
 from tests.site import Site, serving_site
 
 __all__ = ["PASSWORD", "Asked", "add_user", "ask", "people_site", "settings_for"]
@@ -67,6 +68,7 @@ def settings_for(**more: Any) -> dict[str, Any]:
                 "scopes": ["warehouse:query", "semantic:read", "agents:run", "runs:read"],
                 "grant_types": code,
                 "redirect_uris": ["https://notebook.example.com/callback"],
+                "post_logout_redirect_uris": ["https://notebook.example.com/bye"],
             },
             {
                 "id": "desktop",
@@ -103,13 +105,17 @@ def settings_for(**more: Any) -> dict[str, Any]:
 
 @contextmanager
 def people_site(
-    folder: Path, settings: dict[str, Any], *, name: str = "localhost"
+    folder: Path,
+    settings: dict[str, Any],
+    *,
+    name: str = "localhost",
+    clock: Clock | None = None,
 ) -> Iterator[Site]:
     """A host with these settings."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "semantic", folder / "semantic")
     duckdb.connect(folder / "nyc.duckdb").close()
-    with serving_site(folder, settings, name=name) as site:
+    with serving_site(folder, settings, name=name, clock=clock) as site:
         yield site
 
 

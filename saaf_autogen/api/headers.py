@@ -38,9 +38,11 @@ class SecurityHeaders:
             return
 
         path = scope["path"]
-        wanted: tuple[tuple[bytes, bytes], ...] = _PAGE if path == "/docs" or path.startswith("/docs/") else _DATA
+        wanted: tuple[tuple[bytes, bytes], ...] = _DATA
         if path.startswith("/v1/"):
             wanted = _KEPT_BY_NOBODY
+        elif path == "/docs" or path.startswith("/docs/"):
+            wanted = _PAGE
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saaf_autogen.auth.access import TableAccess
@@ -89,6 +89,7 @@ def shows_at_most(narrow: TableAccess | None, wide: TableAccess | None) -> bool:
     return True
 
 
+@settings(deadline=None)
 @given(rich_rules(), callers())
 def test_taking_a_grant_away_never_widens(grants: list[GrantSettings], caller: Principal) -> None:
     before = decided(grants, [], caller)
@@ -103,6 +104,7 @@ def test_taking_a_grant_away_never_widens(grants: list[GrantSettings], caller: P
             assert shows_at_most(after, before)
 
 
+@settings(deadline=None)
 @given(rich_rules(), st.lists(denials(), max_size=2), denials(), callers())
 def test_another_deny_rule_never_widens(
     grants: list[GrantSettings], deny: list[DenySettings], more: DenySettings, caller: Principal
@@ -111,6 +113,7 @@ def test_another_deny_rule_never_widens(
     assert shows_at_most(after, before)
 
 
+@settings(deadline=None)
 @given(rich_rules(), callers(), st.sampled_from(["agent:bot", "agent:near", "client:me", "x"]))
 def test_another_actor_never_widens(
     grants: list[GrantSettings], caller: Principal, actor: str
@@ -119,6 +122,7 @@ def test_another_actor_never_widens(
     assert shows_at_most(decided(grants, [], acted), decided(grants, [], caller))
 
 
+@settings(deadline=None)
 @given(rules(), principals(), details(), details())
 def test_fewer_details_of_a_token_never_widen(
     grants: list[GrantSettings], principal: Principal, some: Details, more: Details
@@ -130,6 +134,7 @@ def test_fewer_details_of_a_token_never_widen(
     assert shows_at_most(decided(grants, [], many), decided(grants, [], principal))
 
 
+@settings(deadline=None)
 @given(rich_rules(), st.lists(denials(), max_size=2), callers())
 def test_an_explanation_is_the_decision(
     grants: list[GrantSettings], deny: list[DenySettings], caller: Principal
@@ -152,6 +157,7 @@ def test_an_explanation_is_the_decision(
     assert whole.allowed == policy.resource_access(caller, "sheet://a/b", "read").allowed
 
 
+@settings(deadline=None)
 @given(rich_rules(), st.lists(denials(), max_size=2), callers())
 def test_an_explanation_names_each_rule_of_the_tenant_for_each_party(
     grants: list[GrantSettings], deny: list[DenySettings], caller: Principal

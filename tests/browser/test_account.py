@@ -57,6 +57,21 @@ def test_a_passkey_is_added_and_signs_in_and_is_removed(
     expect(page.get_by_role("heading", name="My laptop")).to_have_count(0)
 
 
+def test_who_signed_in_a_while_ago_signs_in_again_before_a_passkey_is_added(
+    page: Page, house: Site
+) -> None:
+    page.goto(house.url + "/account")
+    sign_in(page, "ann")
+    house.clock.advance(16 * 60)
+    # The page from before still has the button; the host does not give in to it.
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.get_by_text("Load it again")).to_be_visible()
+    page.reload()
+    page.get_by_role("link", name="Sign in again to add a passkey").click()
+    sign_in(page, "ann")
+    expect(page.get_by_role("button", name="Add a passkey")).to_be_visible()
+
+
 def test_an_application_is_disconnected_and_its_tokens_end(
     page: Page, house: Site, client: LoopbackClient
 ) -> None:

@@ -36,9 +36,12 @@ pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="tests/peers is not
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("conformance") / "site"
-    with people_site(folder, settings_for(oauth=OAUTH), name="127.0.0.1") as running:
+    settings = settings_for(oauth=getattr(request, "param", OAUTH))
+    with people_site(folder, settings, name="127.0.0.1") as running:
         add_user(running, "ann", "analysts", name="Ann")
         yield running
 
@@ -132,26 +135,6 @@ def test_a_foreign_resource_is_told_to_the_suite_as_invalid_target(run: Any) -> 
     assert failed.message.startswith("Authorization error: invalid_target")
 
 
-def test_a_host_that_takes_no_client_documents_gets_a_warning_about_them(
-    tmp_path: Path, browser: Browser
-) -> None:
-    with (
-        people_site(tmp_path / "site", settings_for(), name="127.0.0.1") as bare,
-        browser.new_context() as context,
-    ):
-        add_user(bare, "ann", "analysts")
-        port = free_port()
-        ann = Person(context.new_page(), "ann", PASSWORD, f"http://127.0.0.1:{port}/")
-        checks = run_suite(
-            bare.url,
-            tmp_path / "checks",
-            lambda address: str(ann.visit({"open": address})),
-            client_id="desktop",
-            port=port,
-        )
-    assert statuses(checks) == {**dict.fromkeys(CHECKS, "SUCCESS"), CHECKS[1]: "WARNING"}
-
-
 def test_the_page_says_what_is_run() -> None:
     text = PAGE.read_text()
     packages = json.loads((PEERS / "package.json").read_text())["devDependencies"]
@@ -163,3 +146,9 @@ def test_the_page_says_what_is_run() -> None:
         ran = [version for version in VERSIONS if version >= SINCE.get(name, version)]
         assert versions.split(", ") == ran
         assert result == "passes"
+
+
+@pytest.mark.parametrize("site", [{}], indirect=True, ids=["as by default"])
+def test_a_host_that_takes_no_client_documents_gets_a_warning_about_them(run: Any) -> None:
+    checks = run("desktop")
+    assert statuses(checks) == {**dict.fromkeys(CHECKS, "SUCCESS"), CHECKS[1]: "WARNING"}

@@ -141,3 +141,19 @@ def test_files_and_commands_that_the_readme_names_exist() -> None:
         assert f" {command} " in help_text, command
     for path in set(re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|yaml))`", README)):
         assert (ROOT / path).exists() or (ROOT / "saaf_autogen" / path).exists(), path
+
+
+def test_the_commands_for_people_work_on_the_sample(tmp_path: Path, nyc_file: Path) -> None:
+    (script,) = blocks("People, clients and what they may see", "sh")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=make_deployment(tmp_path / "nyc", nyc_file),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "/invitation" in done.stdout
+    assert "user:ann may select wh://nyc/main.flights" in done.stdout
+    assert "entries hold" in done.stdout

@@ -13,10 +13,9 @@ from saaf_autogen.api.pages.fields import MAX_FORM_BYTES
 from saaf_autogen.api.pages.visit import Visit
 from saaf_autogen.auth.server.authorization.refusals import RedirectRefusal
 from saaf_autogen.auth.server.authorization.request import AuthorizationRequest
-from saaf_autogen.errors import InvalidArguments, PayloadTooLarge, SaafError
+from saaf_autogen.errors import InvalidArguments, InvalidRequest, PayloadTooLarge, SaafError
 
 __all__ = ["authorize", "authorize_by_post", "decide"]
-
 
 _BEFORE = "The user allowed it before."
 
@@ -38,9 +37,11 @@ async def authorize_by_post(request: Request) -> Response:
         body += chunk
         if len(body) > MAX_FORM_BYTES:
             raise PayloadTooLarge("The request is too large.", remedy="Push it first (RFC 9126).")
-    query = "".join(c for c in body.decode("ascii", "ignore") if "!" <= c <= "~")
-    location = f"{request.url.path}?{query}"
-    return Response(status_code=303, headers={"Location": location, "Cache-Control": "no-store"})
+    if not all(0x21 <= byte <= 0x7E for byte in body):
+        raise InvalidRequest("The request is no form.", remedy="Encode it as one.")
+    # Relative to this address, whatever a proxy puts before it.
+    headers = {"Location": f"?{body.decode('ascii')}", "Cache-Control": "no-store"}
+    return Response(status_code=303, headers=headers)
 
 
 async def decide(visit: Visit) -> Response:
@@ -61,10 +62,10 @@ def _step(visit: Visit, query: str) -> Response:
             visit.record("authorize", f"client:{request.client.id}", reason=why)
             return visit.leave(authorizations.approve(request, user, session, request.scopes))
         parked = authorizations.park(request)
+        if step == "consent":
+            return _ask(visit, request, parked)
     except RedirectRefusal as refusal:
         return visit.leave(refusal.location)
-    if step == "consent":
-        return _ask(visit, request, parked)
     here = visit.link("/oauth/authorize") + f"?{parked}"
     return visit.go("/sign-in", next=here, again="1" if visit.session else "")
 

@@ -97,7 +97,8 @@ def sign_in_page(
     asked = _asked(visit, back)
     if not username:
         hint = asked.login_hint if asked else None
-        username = (visit.user.username if visit.user else hint) or ""
+        other = asked is not None and "select_account" in asked.prompt
+        username = (visit.user.username if visit.user and not other else hint) or ""
     providers = [
         _Provider(choice.title, visit.link(f"/sign-in/with/{choice.id}", next=back))
         for choice in visit.pages.identity.federation.choices()

@@ -117,7 +117,9 @@ class Issuer:
         except OAuth2Error:
             return None
         own = form.form.get("grant_type") == ClientCredentials.GRANT_TYPE
-        return self.token(request) if own and self.authentication.remembers(form) else None
+        if not own or not self.authentication.remembers(form):
+            return None
+        return self._answer("token", request, self._engine.answer_token, form)
 
     def revoke(self, request: FormRequest) -> Answer:
         """The revocation endpoint (RFC 7009)."""
@@ -163,11 +165,15 @@ class Issuer:
         )
 
     def _answer(
-        self, path: str, request: FormRequest, work: Callable[[OAuthForm], Answer]
+        self,
+        path: str,
+        request: FormRequest,
+        work: Callable[[OAuthForm], Answer],
+        form: OAuthForm | None = None,
     ) -> Answer:
         trace = Trace()
         try:
-            form = read_form(request, f"/oauth/{path}")
+            form = form or read_form(request, f"/oauth/{path}")
             trace = form.trace
             answer = work(form)
         except OAuth2Error as error:
