@@ -116,3 +116,73 @@ def test_what_is_not_known_is_not_judged() -> None:
 def test_the_sample_deployment_has_no_faults() -> None:
     sample = Path(__file__).parents[2] / "saaf.yaml"
     assert check(sample.read_text(), known=False) == []
+
+
+HELD = """\
+tenants: [default, acme]
+warehouses:
+  nyc: {engine: duckdb, path: nyc.duckdb}
+clients:
+  - id: ann
+    groups: [analysts]
+    attributes: {carriers: [UA]}
+grants:
+  - id: where
+    tenant: acne
+    to: "*"
+    resource: wh://nyc/main.flights
+  - id: when
+    to: "*"
+    resource: wh://nyc/main.flights
+    starts_at: 2026-02-01T00:00:00Z
+    expires_at: 2026-01-01T00:00:00Z
+  - id: hours
+    to: "*"
+    resource: wh://nyc/main.flights
+    hours:
+      zone: Europe/Atlantis
+      start: "09:00+02:00"
+      days: []
+  - id: conditions
+    to: {groups: [analysts]}
+    resource: wh://nyc/main.flights
+    when:
+      region: {eq: EU}
+      carriers: {eq: UA}
+      home: {eq: $user.office}
+  - id: senseless
+    to: "*"
+    resource: wh://nyc/main.flights
+    when:
+      level: {gt: [1, 2]}
+      other: {eq: $nobody}
+  - id: theirs
+    to: {clients: ["https://idp.example|robot"]}
+    resource: wh://nyc/main.flights
+deny:
+  - id: where
+    tenant: nowhere
+    to: "*"
+    resource: wh://nyc/main.flights
+"""
+
+
+def test_windows_conditions_and_tenants_are_judged() -> None:
+    lines = HELD.splitlines()
+    found = [(lines[item.line - 1].strip(), item.message) for item in check(HELD)]
+    assert found == [
+        ("tenant: acne", "there is no tenant acne"),
+        ("expires_at: 2026-01-01T00:00:00Z", "it ends before it starts"),
+        ("zone: Europe/Atlantis", "there is no time zone Europe/Atlantis"),
+        ("days: []", "the hours are on no day"),
+        ('start: "09:00+02:00"', "`start` has an offset of its own"),
+        ("home: {eq: $user.office}", "the client ann has no attribute office"),
+        ("region: {eq: EU}", "the client ann has no attribute region"),
+        ("carriers: {eq: UA}", "carriers of the client ann is a list"),
+        ("home: {eq: $user.office}", "the client ann has no attribute home"),
+        ("level: {gt: [1, 2]}", "`gt` takes one value, not a list"),
+        ("other: {eq: $nobody}", "'$nobody' is no reference to an attribute"),
+        ("tenant: nowhere", "there is no tenant nowhere"),
+        ("- id: where", "another rule has the id where"),
+    ]
+    assert all(item.remedy for item in check(HELD))

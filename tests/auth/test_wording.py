@@ -73,9 +73,8 @@ def test_what_is_denied_is_not_promised() -> None:
 
 
 def test_other_resources_are_told_by_what_is_done() -> None:
-    sheets = {"resource": "sheet://b1/*", "verbs": ["write", "read"]}
     sentences = told(
-        grant("a", **sheets),
+        grant("a", resource="sheet://b1/*", verbs=["write", "read"]),
         grant("b", resource="slack://T1/C042", verbs=["read"], approval="required"),
         grant("c", resource="doc://secret", verbs=["read"]),
         rules=[deny("doc://*")],

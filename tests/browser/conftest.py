@@ -10,8 +10,6 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.visitors import LoopbackClient, loopback_client
-from tests.people_site import add_user, people_site, settings_for
-from tests.site import Site
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -65,17 +63,8 @@ def page(browser: Browser) -> Iterator[Page]:
     assert not errors
 
 
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A host with people and clients, known as ``localhost``, where browsers know passkeys."""
-    settings = settings_for(sign_in={"passkeys": True})
-    with people_site(tmp_path_factory.mktemp("house") / "site", settings) as site:
-        add_user(site, "ann", "analysts", name="Ann Example")
-        add_user(site, "uma", "united", name="Uma Air", attributes={"carrier": "UA"})
-        yield site
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def client() -> Iterator[LoopbackClient]:
+    """A client that waits for answers on loopback."""
     with loopback_client() as running:
         yield running

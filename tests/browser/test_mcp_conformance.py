@@ -66,7 +66,7 @@ def run(site: Site, browser: Browser, tmp_path: Path) -> Iterator[Any]:
             return run_suite(
                 site.url,
                 tmp_path / "checks",
-                lambda address: str(ann.visit({"open": address})),
+                lambda address: ann.visit({"open": address}),
                 client_id=client_id,
                 port=port,
                 **options,

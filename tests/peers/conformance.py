@@ -61,7 +61,7 @@ def free_port() -> int:
 def run_suite(
     issuer: str,
     output: Path,
-    visit: Callable[[str], None],
+    visit: Callable[[str], object],
     *,
     client_id: str | None = None,
     client_secret: str | None = None,

@@ -77,7 +77,7 @@ def test_everything_is_done_by_keyboard_alone(
     page: Page, house: Site, client: LoopbackClient
 ) -> None:
     page.goto(house.url + ask("desktop", client.redirect_uri, SCOPES).path)
-    # The user name has the focus when the page opens.
+    expect(page.get_by_label("User name")).to_be_focused()
     page.keyboard.type("ann")
     page.keyboard.press("Tab")
     page.keyboard.type("violet-harbour-onion-61")

@@ -1,0 +1,1 @@
+"""The pages, on one host for all of these tests."""
