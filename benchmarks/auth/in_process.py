@@ -57,7 +57,9 @@ async def _run(rounds: int) -> None:
             static = StaticWorkbench([tool])
             arguments = {"a": 2, "b": 3}
             ways: dict[str, Callable[[], Awaitable[object]]] = {
-                "StaticWorkbench.call_tool": lambda: static.call_tool("add", arguments, CancellationToken()),
+                "StaticWorkbench.call_tool": lambda: static.call_tool(
+                    "add", arguments, CancellationToken()
+                ),
                 "FunctionTool.run_json": lambda: tool.run_json(arguments, CancellationToken()),
                 "SAAF workbench": lambda: workbench.call_tool(
                     "bench_add", arguments, CancellationToken()

@@ -40,7 +40,9 @@ class Round:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print; 0 always, as goals are read by people."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.auth.over_http", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.auth.over_http", description=__doc__
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=3, help="of each round, for each host")
     parser.add_argument("--connections", type=int, default=16)

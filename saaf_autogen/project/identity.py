@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.clients import ClientStore, NewClient
@@ -45,9 +46,28 @@ from saaf_autogen.project.deployment import Deployment
 from saaf_autogen.project.discovery import CONFIG_FILE
 from saaf_autogen.project.people import open_people
 from saaf_autogen.project.state import ClientSecrets
-from saaf_autogen.settings import read_document
+from saaf_autogen.settings import Settings, read_document
 
 __all__ = ["Identity", "declare_clients"]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all parts of an identity stand on; see ``Identity``."""
+
+    deployment: Deployment
+    database: Database
+    sealer: Sealer
+    secrets: ClientSecrets
+    audit: AuditLog
+    limits: Limits
+    url: str
+    clock: Clock
+
+    @property
+    def settings(self) -> Settings:
+        """Those of the deployment."""
+        return self.deployment.settings
 
 
 class Identity:
@@ -78,52 +98,72 @@ class Identity:
         url: str,
         clock: Clock,
     ) -> None:
-        settings = deployment.settings
+        ground = Ground(deployment, database, sealer, secrets, audit, limits, url, clock)
         self.url = url
         self.audit = audit
         self.limits = limits
         self.page_key = sealer.derive("pages")
         self.clock = clock
+        # In the order in which they stand on one another.
+        self._open_policy(ground)
+        self._open_stores(ground)
+        self._open_issuer(ground)
+        self._open_endpoints(ground)
+        self._open_verification(ground)
+        self._open_federation(ground)
+        self._open_watch(ground)
+        self._open_administration(ground)
+
+    def _open_policy(self, on: Ground) -> None:
         self.policy = Policy(
-            settings.grants,
-            settings.deny,
-            agent_rights(deployment),
-            clock=clock,
-            home=frozenset({url, LOCAL_ISSUER}),
+            on.settings.grants,
+            on.settings.deny,
+            agent_rights(on.deployment),
+            clock=on.clock,
+            home=frozenset({on.url, LOCAL_ISSUER}),
         )
-        self.grants = GrantBook(database, clock, self.policy, declared_rules(deployment))
+        self.grants = GrantBook(on.database, on.clock, self.policy, declared_rules(on.deployment))
         self.grants.load()
-        keys = SigningKeys(database, sealer, clock)
-        keys.load()
-        revoked = RevokedTokens(database, clock)
-        revoked.load()
-        self.keys = keys
-        self.clients = ClientStore(database, sealer, clock, deployment.scopes)
+
+    def _open_stores(self, on: Ground) -> None:
+        self.keys = SigningKeys(on.database, on.sealer, on.clock)
+        self.keys.load()
+        self.revoked = RevokedTokens(on.database, on.clock)
+        self.revoked.load()
+        self.clients = ClientStore(on.database, on.sealer, on.clock, on.deployment.scopes)
         self.new_clients: Sequence[NewClient] = declare_clients(
-            self.clients, deployment, secrets
+            self.clients, on.deployment, on.secrets
         )
-        self.egress = EgressClient(settings.egress.allow)
-        self.once = OneTimeStore(database, clock)
-        self.proofs = DpopProofs(clock, RememberedProofs(clock))
+        self.egress = EgressClient(on.settings.egress.allow)
+        self.once = OneTimeStore(on.database, on.clock)
+        self.proofs = DpopProofs(on.clock, RememberedProofs(on.clock))
         self.directory = ClientDirectory(
             self.clients,
             ClientDocuments(
                 self.egress,
-                clock,
-                hosts=settings.oauth.client_documents,
-                scopes=settings.oauth.registration_scopes,
+                on.clock,
+                hosts=on.settings.oauth.client_documents,
+                scopes=on.settings.oauth.registration_scopes,
             ),
         )
-        self.families = FamilyStore(database, clock, revoked, lifetime_s=settings.oauth.family_s)
-        self.people = open_people(deployment, database, audit, revoked, url=url, clock=clock)
+        self.families = FamilyStore(
+            on.database, on.clock, self.revoked, lifetime_s=on.settings.oauth.family_s
+        )
+        self.people = open_people(
+            on.deployment, on.database, on.audit, self.revoked, url=on.url, clock=on.clock
+        )
         self.users, self.groups = self.people.users, self.people.groups
         self.sessions = self.people.sessions
-        self.codes = CodeStore(database, clock, self.families)
-        self.consents = ConsentStore(database, clock)
-        self.devices = DeviceCodes(database, clock, self.families)
-        refresh_tokens = RefreshTokens(database, clock, idle_s=settings.oauth.refresh_token_s)
+        self.codes = CodeStore(on.database, on.clock, self.families)
+        self.consents = ConsentStore(on.database, on.clock)
+        self.devices = DeviceCodes(on.database, on.clock, self.families)
+
+    def _open_issuer(self, on: Ground) -> None:
+        refresh_tokens = RefreshTokens(
+            on.database, on.clock, idle_s=on.settings.oauth.refresh_token_s
+        )
         self.issuer = Issuer(
-            url=url,
+            url=on.url,
             stores=ServerStores(
                 clients=self.clients,
                 directory=self.directory,
@@ -133,101 +173,113 @@ class Identity:
                 refresh_tokens=refresh_tokens,
                 devices=self.devices,
                 once=self.once,
-                revoked=revoked,
+                revoked=self.revoked,
             ),
-            keys=keys,
-            scopes=deployment.scopes,
-            clock=clock,
-            proofs=DpopProofs(clock, StoredProofs(self.once)),
-            client_keys=ClientKeys(self.egress, clock),
-            settings=settings.oauth,
-            limits=limits,
-            note=audit.note,
+            keys=self.keys,
+            scopes=on.deployment.scopes,
+            clock=on.clock,
+            proofs=DpopProofs(on.clock, StoredProofs(self.once)),
+            client_keys=ClientKeys(self.egress, on.clock),
+            settings=on.settings.oauth,
+            limits=on.limits,
+            note=on.audit.note,
         )
+
+    def _open_endpoints(self, on: Ground) -> None:
         self.authorizations = Authorizations(
-            issuer=url,
+            issuer=on.url,
             directory=self.directory,
-            scopes=deployment.scopes,
+            scopes=on.deployment.scopes,
             resources=self.issuer.resources,
             codes=self.codes,
             consents=self.consents,
             once=self.once,
-            clock=clock,
+            clock=on.clock,
         )
         self.pushed = PushedRequests(self.issuer, self.authorizations)
         self.registration = Registration(
-            f"{url}/oauth/register",
+            f"{on.url}/oauth/register",
             self.clients,
-            clock,
-            scopes=settings.oauth.registration_scopes,
-            note=audit.note,
+            on.clock,
+            scopes=on.settings.oauth.registration_scopes,
+            note=on.audit.note,
         )
-        self.userinfo = UserInfo(url, self.users)
-        self.logout = Logout(self.directory, self.issuer.id_tokens, self.once, clock)
+        self.userinfo = UserInfo(on.url, self.users)
+        self.logout = Logout(self.directory, self.issuer.id_tokens, self.once, on.clock)
         self.metadata = Metadata(
-            issuer=url,
-            name=settings.name,
-            scopes=deployment.scopes,
+            issuer=on.url,
+            name=on.settings.name,
+            scopes=on.deployment.scopes,
             resources=self.issuer.resources,
-            oauth=settings.oauth,
-            issuers=[issuer.issuer for issuer in settings.issuers],
+            oauth=on.settings.oauth,
+            issuers=[issuer.issuer for issuer in on.settings.issuers],
         )
+
+    def _open_verification(self, on: Ground) -> None:
         self.trusted = TrustedIssuers(
-            settings.issuers,
-            scopes=deployment.scopes,
+            on.settings.issuers,
+            scopes=on.deployment.scopes,
             egress=self.egress,
-            clock=clock,
+            clock=on.clock,
             environ=os.environ,
         )
         self.verifier = TokenVerifier(
-            issuer=url,
-            audience=url,
-            keys=keys,
-            revoked=revoked,
-            clock=clock,
+            issuer=on.url,
+            audience=on.url,
+            keys=self.keys,
+            revoked=self.revoked,
+            clock=on.clock,
             trusted=self.trusted,
-            embedded=settings.oauth.enabled,
+            embedded=on.settings.oauth.enabled,
         )
+
+    def _open_federation(self, on: Ground) -> None:
         self.federation = Federation(
-            settings.sign_in.providers,
-            url=url,
+            on.settings.sign_in.providers,
+            url=on.url,
             users=self.users,
-            audit=audit,
+            audit=on.audit,
             once=self.once,
-            sealer=sealer,
-            scopes=deployment.scopes,
+            sealer=on.sealer,
+            scopes=on.deployment.scopes,
             egress=self.egress,
-            clock=clock,
+            clock=on.clock,
             environ=os.environ,
         )
-        self.watch = TokenWatch(keys, revoked, self.verifier, revisions=Revisions(database))
+
+    def _open_watch(self, on: Ground) -> None:
+        self.watch = TokenWatch(
+            self.keys, self.revoked, self.verifier, revisions=Revisions(on.database)
+        )
         self.standing = Standing(
-            database,
+            on.database,
             user=self.users.get,
             document=self.directory.find,
             is_document=self.directory.is_document,
-            revoked=revoked,
-            issuer=url,
-            trusted=frozenset(issuer.issuer for issuer in settings.issuers),
-            tenants=frozenset(settings.tenants),
-            clock=clock,
+            revoked=self.revoked,
+            issuer=on.url,
+            trusted=frozenset(issuer.issuer for issuer in on.settings.issuers),
+            tenants=frozenset(on.settings.tenants),
+            clock=on.clock,
         )
         self.watch.subscribe("principals", self.clients.flush)
         self.watch.subscribe("principals", self.standing.flush)
         self.watch.subscribe("grants", self.grants.load)
         self.watch.on_look(self.standing.confirm)
         self._following: list[asyncio.Task[None]] = []
+
+    def _open_administration(self, on: Ground) -> None:
         self.administration = open_administration(
-            deployment,
-            database,
-            sealer,
+            on.deployment,
+            on.database,
+            on.sealer,
             policy=self.policy,
             grants=self.grants,
             people=self.people,
-            audit=audit,
-            revoked=revoked,
-            url=url,
-            clock=clock,
+            audit=on.audit,
+            revoked=self.revoked,
+            url=on.url,
+            clock=on.clock,
             settled=self._settle,
         )
 

@@ -30,7 +30,7 @@ def rows() -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 @cache
-def tests_of(file: str) -> frozenset[str]:
+def known_in(file: str) -> frozenset[str]:
     """The tests of a file, as ``name`` or ``Class::name``, without running it."""
     found = set()
     for node in ast.parse((ROOT / file).read_text()).body:
@@ -61,6 +61,6 @@ def test_an_attack_has_an_answer_and_tests_that_exist(
     assert answer
     assert shown
     missing = [
-        node for node in shown if node.partition("::")[2] not in tests_of(node.partition("::")[0])
+        node for node in shown if node.partition("::")[2] not in known_in(node.partition("::")[0])
     ]
     assert missing == []

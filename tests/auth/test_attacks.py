@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from saaf_autogen.settings import ClientSettings
 from tests.auth.host import Host, new_key
 
 
@@ -349,6 +350,14 @@ class TestResourceServer:
         ann = host.site.identity.users.add("ann")
         user = host.whoami(host.forge(sub=ann.id)).json()
         assert (user["kind"], user["subject"]) == ("user", ann.id)
+
+    def test_a_client_named_like_a_user_is_not_that_user(self, host: Host) -> None:
+        bob = host.site.identity.users.add("bob")
+        made = host.clients.add(ClientSettings(id=bob.id, scopes=["semantic:read"]))
+        form = {"grant_type": "client_credentials"}
+        answer = host.http.post("/oauth/token", auth=(bob.id, made.client_secret or ""), data=form)
+        seen = host.whoami(answer.json()["access_token"]).json()
+        assert (seen["kind"], seen["subject"]) == ("client", f"client:{bob.id}")
 
     def test_an_oversized_token_is_refused(self, host: Host) -> None:
         rejected(host, host.forge(groups=["g" * 100 for _ in range(200)]))

@@ -107,10 +107,8 @@ class TestTokenEndpoint:
         now = int(site.clock.now().timestamp())
         response = ask(site, prove(site, KEY, "/oauth/token", iat=now + off))
         assert (response.status_code, response.json()["error"]) == (400, "invalid_dpop_proof")
-        assert ask(site, prove(site, KEY, "/oauth/token", iat=now + off // 70)).status_code in (
-            200,
-            400,
-        )
+        near = prove(site, KEY, "/oauth/token", iat=now + off // 70)
+        assert ask(site, near).status_code == 200
 
     @pytest.mark.parametrize(
         "header",

@@ -10,7 +10,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from saaf_autogen.settings import ClientSettings
 from tests.auth.server.flows import CALLBACK, CODE, REFRESH, SCOPES, Flows
 from tests.site import serving_site
 
@@ -66,13 +65,3 @@ def test_of_parallel_refreshes_at_most_one_succeeds(flows: Flows) -> None:
     tokens = flows.tokens()
     check(flows, at_once(lambda: flows.refresh(tokens["refresh_token"])))
     assert not flows.active(tokens["access_token"])
-
-
-def test_a_client_named_like_a_user_is_not_that_user(flows: Flows) -> None:
-    user = flows.user()
-    new = flows.site.identity.clients.add(ClientSettings(id=user.id, scopes=["semantic:read"]))
-    form = {"grant_type": "client_credentials"}
-    answer = flows.site.http.post("/oauth/token", auth=(user.id, new.client_secret), data=form)
-    assert answer.status_code == 200, answer.text
-    claims = flows.verified(answer.json()["access_token"])
-    assert claims["sub"] == f"client:{user.id}" != user.id
