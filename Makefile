@@ -18,7 +18,7 @@ serve: $(VENV)/.ready  ## Host the sample deployment on http://127.0.0.1:8000
 	@$(BIN)/saaf serve
 
 test: $(VENV)/.ready-dev check-style  ## Style, types and every test
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check-style: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

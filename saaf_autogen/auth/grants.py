@@ -160,9 +160,15 @@ class Denial:
 
 
 def pattern(text: str, *, fold: bool = False) -> re.Pattern[str]:
-    """A pattern in which ``*`` alone is special and stands for any text, slashes included."""
-    parts = ".*".join(re.escape(part) for part in text.split("*"))
-    return re.compile(parts, re.DOTALL | (re.IGNORECASE if fold else 0))
+    """A pattern in which ``*`` alone is special and stands for any text, slashes included.
+
+    It matches in linear time, whoever wrote it: each part is sought once, from the left, and what
+    was found is not given back. That loses no match, for the last part alone must be at the end.
+    """
+    first, *parts = (re.escape(part) for part in text.split("*"))
+    middle = "".join(f"(?>.*?{part})" for part in parts[:-1] if part)
+    last = f".*{parts[-1]}" if parts else ""
+    return re.compile(first + middle + last, re.DOTALL | (re.IGNORECASE if fold else 0))
 
 
 def audience_of(rule: GrantSettings | DenySettings) -> Audience:

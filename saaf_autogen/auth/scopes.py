@@ -22,16 +22,16 @@ class Scope:
 
 
 SCOPES: tuple[Scope, ...] = (
-    Scope("warehouse:query", "Query the warehouses, within the caller's grants."),
+    Scope("warehouse:query", "Query the warehouses, within the data that is granted."),
     Scope("semantic:read", "Read what the semantic layer says of granted tables."),
     Scope("semantic:edit", "Change descriptions, hints and verified queries."),
-    Scope("results:read", "Read and search the caller's own large results."),
-    Scope("rag:read", "Search document collections, within the caller's grants."),
+    Scope("results:read", "Read and search your own large results."),
+    Scope("rag:read", "Search document collections, within the data that is granted."),
     Scope("rag:write", "Add documents to collections."),
     Scope("agents:run", "Start runs of agents."),
-    Scope("runs:read", "Read the caller's own runs and their events."),
-    Scope("runs:cancel", "Cancel the caller's own runs."),
-    Scope("threads:read", "Read the caller's own threads."),
+    Scope("runs:read", "Read your own runs and their events."),
+    Scope("runs:cancel", "Cancel your own runs."),
+    Scope("threads:read", "Read your own threads."),
     Scope("approvals:decide", "Decide on actions that wait for an approval."),
     Scope("webhooks:manage", "Manage where callbacks go and their secrets."),
     Scope("schedules:manage", "Manage runs that start on a schedule."),

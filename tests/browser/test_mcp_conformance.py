@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 
 from tests.auth.authorization.documents import DocumentServer, document_server
 from tests.browser.person import Person
-from tests.peers.conformance import COMMAND, Check, free_port, run_suite, spec_versions
+from tests.peers.conformance import Check, free_port, run_suite, spec_versions
 from tests.peers.relying_party import PEERS
 from tests.people_site import PASSWORD, add_user, people_site, settings_for
 from tests.site import Site
@@ -31,8 +31,6 @@ OAUTH = {
     "registration": "open",
     "registration_scopes": ["semantic:read"],
 }
-
-pytestmark = pytest.mark.skipif(not COMMAND.exists(), reason="tests/peers is not installed")
 
 
 @pytest.fixture(scope="module")

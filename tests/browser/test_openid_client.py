@@ -208,15 +208,27 @@ def test_a_client_registers_itself_and_signs_a_person_in(
     assert result["called"]["status"] == 200
 
 
-@pytest.mark.parametrize("method", ["none", "private_key_jwt"])
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("none", {}), ("private_key_jwt", {"par": True}), ("none", {"par": True, "dpop": True})],
+    ids=["public", "keys+par", "public+par+dpop"],
+)
 def test_a_client_that_describes_itself_at_its_address_signs_a_person_in(
-    site: Site, back: Landing, ann: Person, elsewhere: DocumentServer, method: str
+    site: Site,
+    back: Landing,
+    ann: Person,
+    elsewhere: DocumentServer,
+    method: str,
+    more: dict[str, Any],
 ) -> None:
     keys = {"jwks_uri": f"{elsewhere.url}/keys"} if method == "private_key_jwt" else {}
     client_id = elsewhere.describe(
-        f"/{method}", redirect_uris=[back.url], token_endpoint_auth_method=method, **keys
+        f"/{method}{len(more)}",
+        redirect_uris=[back.url],
+        token_endpoint_auth_method=method,
+        **keys,
     )
-    asked = given(site, client_id, back)
+    asked = given(site, client_id, back, **more)
     if method == "private_key_jwt":
         asked["private_jwk"] = KEY.as_dict(private=True)
     result = converse("code", asked, ann.visit)

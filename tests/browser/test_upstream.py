@@ -17,7 +17,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.visitors import LoopbackClient
 from tests.peers.provider import OpenIdProvider, RealClock, openid_provider
-from tests.peers.relying_party import NODE
 from tests.people_site import Asked, ask, people_site, settings_for
 from tests.site import Site
 
@@ -31,8 +30,6 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "eve": {"name": "Eve Elsewhere", "groups": ["analysts"]},
 }
 NAMES = {"g-analysts": "analysts", "g-united": "united"}
-
-pytestmark = pytest.mark.skipif(not NODE.exists(), reason="tests/peers is not installed")
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +188,19 @@ class TestSignIn:
             assert tables(site, before["access_token"]) == {"flights", "airlines"}
         finally:
             provider.change(accounts=ACCOUNTS)
+
+    @pytest.mark.parametrize("asked", [{"prompt": "login"}, {"max_age": "0"}], ids=str)
+    def test_a_fresh_sign_in_is_asked_of_the_provider_too(
+        self, page: Page, site: Site, client: LoopbackClient, asked: dict[str, str]
+    ) -> None:
+        connect(page, site, client, "ann")
+        again = ask("desktop", client.redirect_uri, SCOPES, **asked)
+        page.goto(site.url + again.path)
+        expect(page.locator("main")).to_contain_text("Desktop Explorer")
+        # The provider has a session of this browser, and shows its sign-in page all the same.
+        sign_in_upstream(page, "ann")
+        page.get_by_role("button", name="Allow", exact=True).click()
+        assert redeem(site, client, again)["access_token"]
 
     def test_a_disabled_user_stays_out_and_is_told_so(
         self, page: Page, browser: Browser, site: Site, client: LoopbackClient

@@ -123,6 +123,8 @@ const flows = {
     const begun = await rp.initiateDeviceAuthorization(config, { scope: given.scope })
     say({ open: begun.verification_uri_complete, user_code: begun.user_code })
     const tokens = await rp.pollDeviceAuthorizationGrant(config, begun, undefined, bound)
+    // The person may still look at the last page.
+    await read()
     return { tokens, claims: tokens.claims() ?? null }
   },
 
