@@ -10,7 +10,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from saaf_autogen.api.limits import charge
-from saaf_autogen.auth.dpop import DPOP_ALGORITHMS, InvalidProof
+from saaf_autogen.auth.dpop import DPOP_ALGORITHMS, InvalidProof, OtherKey
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.scopes import IDENTITY_SCOPES, ScopeRegistry
 from saaf_autogen.auth.tokens.verified import Verified
@@ -185,11 +185,17 @@ def _check_sender(
     path = request.scope.get("raw_path") or request.scope["path"].encode()
     url = identity.url + path.decode("latin-1")
     try:
-        jkt = identity.proofs.check(proofs[0], method=request.method, url=url, access_token=token)
+        identity.proofs.check(
+            proofs[0],
+            method=request.method,
+            url=url,
+            access_token=token,
+            bound_to=verified.jkt,
+        )
+    except OtherKey as error:
+        raise _refused("The access token is bound to another key.", "invalid_token") from error
     except InvalidProof as error:
         raise _refused(error.description, "invalid_dpop_proof") from error
-    if jkt != verified.jkt:
-        raise _refused("The access token is bound to another key.", "invalid_token")
 
 
 def _refused(detail: str, code: str) -> Unauthenticated:

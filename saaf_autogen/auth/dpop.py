@@ -27,6 +27,7 @@ __all__ = [
     "DPOP_ALGORITHMS",
     "DpopProofs",
     "InvalidProof",
+    "OtherKey",
     "ProofMemory",
     "RememberedProofs",
     "StoredProofs",
@@ -52,6 +53,10 @@ class InvalidProof(OAuth2Error):  # type: ignore[misc]  # Authlib has no types
     """The proof is not taken: 400 at the authorization server, 401 at a resource."""
 
     error = "invalid_dpop_proof"
+
+
+class OtherKey(InvalidProof):
+    """The proof is made by another key than the token is bound to."""
 
 
 class _Registry(JWSRegistry):
@@ -148,7 +153,15 @@ class DpopProofs:
         self._clock = clock
         self._memory = memory
 
-    def check(self, proof: str, *, method: str, url: str, access_token: str | None = None) -> str:
+    def check(
+        self,
+        proof: str,
+        *,
+        method: str,
+        url: str,
+        access_token: str | None = None,
+        bound_to: str | None = None,
+    ) -> str:
         """The thumbprint (RFC 7638, SHA-256) of the key that made the proof.
 
         Args:
@@ -156,8 +169,11 @@ class DpopProofs:
             method: of the request.
             url: its public address; query and fragment do not count.
             access_token: the token that came with it, at a resource; its hash is then required.
+            bound_to: thumbprint of the only key that may have made it; those of others are not
+                remembered, or whoever makes keys at will could fill the memory.
 
         Raises:
+            OtherKey: another key made it.
             InvalidProof: by RFC 9449, section 4.3; an ``OAuth2Error`` with status 400.
         """
         key, claims = _read(proof)
@@ -175,6 +191,8 @@ class DpopProofs:
         if access_token is not None and not _is_hash_of(claims.get("ath"), access_token):
             raise InvalidProof("The DPoP proof is for another access token (ath).")
         thumbprint: str = key.thumbprint()
+        if bound_to not in (None, thumbprint):
+            raise OtherKey("The DPoP proof is made by another key.")
         expires = datetime.fromtimestamp(issued + _WINDOW_S + 1, UTC)
         if not self._memory.first(name, thumbprint, expires):
             raise InvalidProof("The DPoP proof was used before (jti), or there are too many.")

@@ -62,7 +62,7 @@ class RemoteKeys:
         Raises:
             Unavailable: there are none yet, or the last known ones are too old to count.
         """
-        found = self._known(kid) if self._counts() else ()
+        found = self.known(kid)
         if not found:
             await self._fetch(_UNKNOWN_PAUSE_S if self._counts() else _FAILED_PAUSE_S)
             if not self._counts():
@@ -71,11 +71,18 @@ class RemoteKeys:
                     remedy="Try again shortly; if it lasts, an admin should see whether the "
                     "issuer is up and whether egress.allow names its host.",
                 )
-            found = self._known(kid)
+            found = self.known(kid)
         elif self._age() > self._fresh_s and self._later is None:
             self._later = asyncio.create_task(self._fetch(_FAILED_PAUSE_S))
             self._later.add_done_callback(self._forget_later)
         return found
+
+    def known(self, kid: str | None) -> tuple[PublicKey, ...]:
+        """What ``find`` would give if it fetched nothing; safe from any thread."""
+        keys = (self._keys or ()) if self._counts() else ()
+        if kid is None:
+            return keys if len(keys) == 1 else ()
+        return tuple(key for key in keys if key.kid == kid)
 
     async def refresh(self) -> None:
         """Fetch the keys now.
@@ -91,12 +98,6 @@ class RemoteKeys:
 
     def _counts(self) -> bool:
         return self._keys is not None and self._age() <= self._stale_s
-
-    def _known(self, kid: str | None) -> tuple[PublicKey, ...]:
-        keys = self._keys or ()
-        if kid is None:
-            return keys if len(keys) == 1 else ()
-        return tuple(key for key in keys if key.kid == kid)
 
     def _forget_later(self, _task: asyncio.Task[None]) -> None:
         self._later = None

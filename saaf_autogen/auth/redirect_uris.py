@@ -16,6 +16,8 @@ _LOOPBACK = re.compile(
     r"http://(?P<host>127\.0\.0\.1|\[::1\])(:(?P<port>[0-9]{1,5}))?(?P<rest>[/?].*)?"
 )
 _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
+# What a person takes for the host is the host: no ";", "," or "%2f" to look like another one.
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 _ANSWERS = frozenset({"code", "state", "iss", "error", "error_description", "error_uri"})
 
 
@@ -49,6 +51,8 @@ def redirect_fault(uri: str) -> str | None:
     if parts.scheme in ("http", "https"):
         if not host or "@" in parts.netloc or port == 0:
             return "has no host, or credentials"
+        if not _HOST.fullmatch(host):
+            return "has a host whose name holds other characters than names have"
         if any(segment in (".", "..") for segment in parts.path.split("/")):
             return "has dot segments in its path"
         if parts.scheme == "http" and host not in _LOOPBACK_HOSTS:

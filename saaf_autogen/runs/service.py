@@ -238,8 +238,9 @@ class RunService:
                     return
                 if not batch:
                     await rung(news, self._poll_s)
-                    if not await self._may_go_on(principal):
-                        return
+                # After what was sent, too: who reads slowly always has something left to read.
+                if not await self._may_go_on(principal):
+                    return
 
     async def wait(self, principal: Principal, run_id: str, timeout_s: float) -> Run:
         """The run at its end; raises ``TimedOut`` when that is not within ``timeout_s``."""

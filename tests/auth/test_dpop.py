@@ -13,7 +13,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from saaf_autogen.auth.dpop import DpopProofs, InvalidProof, RememberedProofs, StoredProofs
+from saaf_autogen.auth.dpop import DpopProofs, InvalidProof, OtherKey, RememberedProofs, StoredProofs
 from saaf_autogen.auth.once import OneTimeStore
 from saaf_autogen.db import Database
 from saaf_autogen.testing import ManualClock
@@ -202,6 +202,22 @@ class TestProtectedCalls:
         other = ECKey.generate_key("P-256")
         proof = prove(site, other, "/v1/agents", method="GET", token=token)
         refused(call(site, token, proof), "invalid_token")
+
+    def test_proofs_by_keys_made_at_will_do_not_fill_the_memory(self, site: Site) -> None:
+        clock, token = ManualClock(), "a token"
+        proofs = DpopProofs(clock, RememberedProofs(clock, size=1))
+        url, bound_to = site.url + "/v1/agents", KEY.thumbprint()
+
+        def check(key: ECKey) -> str:
+            proof = prove(site, key, "/v1/agents", method="GET", token=token)
+            return proofs.check(
+                proof, method="GET", url=url, access_token=token, bound_to=bound_to
+            )
+
+        for _ in range(3):
+            with pytest.raises(OtherKey):
+                check(ECKey.generate_key("P-256"))
+        assert check(KEY) == bound_to
 
     def test_an_unbound_token_under_dpop_is_refused(self, site: Site) -> None:
         token = site.token("machine")

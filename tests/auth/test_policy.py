@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
 from saaf_autogen.auth.access import TRUE, ColumnCase, Comparison, TableFacts, all_of, any_of
+from saaf_autogen.auth.grants import pattern
 from saaf_autogen.auth.policy import AgentRights
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.errors import ConfigurationError, InsufficientScope
@@ -104,6 +106,19 @@ class TestResources:
     def test_only_the_star_is_special_in_a_pattern(self, resource: str, expected: bool) -> None:
         rules = policy(grant("g", resource=resource))
         assert (rules.table_access(client(), FACTS) is not None) is expected
+
+    @pytest.mark.parametrize("text", ["wh://" + "*" * 12 + "~", "wh://" + "*n" * 12 + "~"])
+    def test_a_pattern_of_many_stars_does_not_stop_the_host(self, text: str) -> None:
+        begun = time.process_time()
+        assert pattern(text).fullmatch("wh://" + "n" * 40) is None
+        assert time.process_time() - begun < 1
+
+    @pytest.mark.parametrize(
+        ("text", "resource"),
+        [("a://*b*b", "a://bb"), ("a://*bc*c", "a://bcbcc"), ("a://**x*", "a://x")],
+    )
+    def test_a_star_gives_what_it_took_to_the_part_after_it(self, text: str, resource: str) -> None:
+        assert pattern(text).fullmatch(resource)
 
     def test_a_grant_speaks_of_its_verbs_only(self) -> None:
         rules = policy(grant("g", verbs=["read"]))

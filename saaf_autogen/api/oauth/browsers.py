@@ -17,10 +17,10 @@ from urllib.parse import parse_qs, unquote_plus, urlsplit
 from fastapi import Request, Response
 
 from saaf_autogen.auth.client_record import ClientRecord
-from saaf_autogen.auth.jws import read_token
+from saaf_autogen.auth.jws import UnverifiedToken, read_token
 from saaf_autogen.auth.server import FormRequest
 
-__all__ = ["named_client", "preflight", "readable_by"]
+__all__ = ["named_client", "preflight", "readable_by", "sent_assertion"]
 
 _MAX_ORIGIN = 255
 _PREFLIGHT = {
@@ -55,24 +55,29 @@ def readable_by(request: Request, client: ClientRecord | None) -> Mapping[str, s
 
 def named_client(form: FormRequest) -> str | None:
     """The client that a request says it comes from; nothing of it is checked yet."""
-    try:
-        fields = parse_qs(form.body.decode("utf-8"), max_num_fields=60)
-    except ValueError:
-        return None
+    fields = _fields(form)
     if "client_id" in fields:
         return fields["client_id"][0]
     if "client_assertion" in fields:
-        return _subject(fields["client_assertion"][0])
+        assertion = sent_assertion(form)
+        subject = assertion.claims.get("sub") if assertion else None
+        return subject if isinstance(subject, str) else None
     return _basic_name(form.authorization[0]) if form.authorization else None
 
 
-def _subject(assertion: str) -> str | None:
+def sent_assertion(form: FormRequest) -> UnverifiedToken | None:
+    """What a client signed to prove who it is; nothing of it is checked yet."""
     try:
-        token = read_token(assertion)
+        return read_token(_fields(form).get("client_assertion", [""])[0])
     except ValueError:
         return None
-    subject = token.claims.get("sub") if token else None
-    return subject if isinstance(subject, str) else None
+
+
+def _fields(form: FormRequest) -> dict[str, list[str]]:
+    try:
+        return parse_qs(form.body.decode("utf-8"), max_num_fields=60)
+    except ValueError:
+        return {}
 
 
 def _basic_name(header: str) -> str | None:

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 
 from saaf_autogen.api.addresses import client_address
-from saaf_autogen.api.oauth.browsers import named_client, readable_by
+from saaf_autogen.api.oauth.browsers import named_client, readable_by, sent_assertion
 from saaf_autogen.api.oauth.switches import identity_state
 from saaf_autogen.auth.server import Answer, FormRequest
 from saaf_autogen.auth.server.messages import MAX_FORM_BYTES
@@ -66,7 +66,7 @@ async def _posted(
     directory = identity_state(request).identity.directory
     answer = at_once(form)
     if answer is None:
-        await directory.prepare(named_client(form))
+        await _prepare(request, form)
         answer = await run_in_threadpool(work, form)
     headers = dict(answer.headers)
     if "origin" in request.headers:
@@ -76,6 +76,19 @@ async def _posted(
     if not answer.body:
         return Response(status_code=answer.status, headers=headers)
     return JSONResponse(dict(answer.body), answer.status, headers)
+
+
+async def _prepare(request: Request, form: FormRequest) -> None:
+    """Fetch what other hosts publish of the client, while no thread waits for it."""
+    identity = identity_state(request).identity
+    client_id, assertion = named_client(form), sent_assertion(form)
+    await identity.directory.prepare(client_id)
+    if client_id is None or assertion is None:
+        return
+    client = await run_in_threadpool(identity.directory.find, client_id)
+    kid = assertion.header.get("kid")
+    if client is not None and (kid is None or isinstance(kid, str)):
+        await identity.issuer.client_keys.prepare(client, kid)
 
 
 async def _body(request: Request) -> bytes:

@@ -21,7 +21,8 @@ def show_sign_out(visit: Visit) -> Response:
     name = visit.fields.text("request")
     asked = visit.pages.identity.logout.find(name)
     if visit.session is None:
-        return _left(visit, visit.pages.identity.logout.take(name) if asked else None)
+        taken = visit.pages.identity.logout.take(name) if asked else None
+        return _left(visit, taken if taken and taken.vouched_for else None)
     if asked and (asked.session_id, asked.user_id) == (visit.session.id, visit.session.user_id):
         return sign_out(visit)
     return visit.page(

@@ -83,7 +83,6 @@ def _users(session: Session, tenant: str) -> frozenset[str]:
     perhaps: list[ColumnElement[bool]] = [
         cast(UserRow.scopes, Text).contains(ADMIN),
         UserRow.id.in_(members),
-        *(cast(UserRow.upstream_groups, Text).contains(name) for name in holding),
     ]
     can_sign_in = or_(
         UserRow.issuer != LOCAL,

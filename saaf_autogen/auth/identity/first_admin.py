@@ -6,13 +6,13 @@ from sqlalchemy import ColumnElement, String, cast, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from saaf_autogen.auth.identity.groups import GroupStore
+from saaf_autogen.auth.identity.records import ADMIN
 from saaf_autogen.auth.identity.tables import GroupRow, MembershipRow, UserRow
 from saaf_autogen.auth.identity.users import UserRecord, UserStore
 from saaf_autogen.errors import NotFound
 
 __all__ = ["ADMIN", "ADMINS", "ADMIN_SCOPES", "has_admin", "make_admin"]
 
-ADMIN = "iam:admin"
 ADMINS = "admins"
 ADMIN_SCOPES = (
     ADMIN,
@@ -29,7 +29,7 @@ ADMIN_SCOPES = (
 
 
 def has_admin(session: Session, tenant: str) -> bool:
-    """Whether an active user of a tenant holds ``iam:admin``, by themselves or by a group."""
+    """Whether an active user of a tenant holds ``iam:admin``, by themselves or as a member."""
     groups = select(GroupRow.id).where(
         GroupRow.tenant == tenant, GroupRow.withdrawn_at.is_(None), _names(GroupRow.scopes, ADMIN)
     )
@@ -39,11 +39,10 @@ def has_admin(session: Session, tenant: str) -> bool:
         MembershipRow.tenant == tenant,
         MembershipRow.group_id.in_(wide),
     )
-    by_provider = [_names(UserRow.upstream_groups, group) for group in wide]
     query = select(UserRow.id).where(
         UserRow.tenant == tenant,
         UserRow.disabled_at.is_(None),
-        or_(_names(UserRow.scopes, ADMIN), member, *by_provider),
+        or_(_names(UserRow.scopes, ADMIN), member),
     )
     return session.scalar(query.limit(1)) is not None
 

@@ -12,7 +12,11 @@ from sqlalchemy.orm import Session, aliased
 
 from saaf_autogen.auth.identity.tables import GroupRow, MembershipRow, UserRow
 
-__all__ = ["LOCAL", "UserRecord", "group_columns", "user_record", "user_records"]
+__all__ = ["ADMIN", "LOCAL", "UserRecord", "group_columns", "user_record", "user_records"]
+
+ADMIN = "iam:admin"
+"""The scope that no group gives to whom a provider alone put in it: a group of theirs that is
+called as one here must make nobody an admin. ``scope_names`` of the provider may say so."""
 
 LOCAL = "local"
 """The issuer of users who sign in here."""
@@ -30,7 +34,8 @@ class UserRecord:
         groups: groups they were put in here, and those that their provider named; sorted.
         memberships: those of ``groups`` that they were put in here.
         own_scopes: given to the person, not to a group.
-        scopes: ``own_scopes`` and those of all groups; only scopes that this host knows.
+        scopes: ``own_scopes`` and those of all groups, but ``ADMIN`` of ``memberships`` alone;
+            only scopes that this host knows.
         attributes: values that row filters name as ``$user.NAME``.
         version: counts an admin's changes, for ``ETag``.
     """
@@ -69,7 +74,7 @@ class UserRecord:
 def group_columns(dialect: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     """For a query on ``UserRow``: ids of the groups a user is in, and the scopes of all groups.
 
-    Both are JSON arrays (the second an array of arrays), or null for none. Groups that left
+    Both are JSON arrays (the second of pairs of id and scopes), or null for none. Groups that left
     ``saaf.yaml`` count for nothing.
     """
     group, membership = aliased(GroupRow), aliased(MembershipRow)
@@ -81,17 +86,17 @@ def group_columns(dialect: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]
     upstream: Any
     if dialect == "sqlite":
         collect: Callable[[Any], Any] = lambda column: func.json_group_array(column)  # noqa: E731
-        scopes: Any = func.json(group.scopes)
+        pair: Any = func.json_array(group.id, func.json(group.scopes))
         names = func.json_each(UserRow.upstream_groups).table_valued("value")
         upstream = select(names.c.value)
     else:
         collect = lambda column: func.json_agg(column)  # noqa: E731
-        scopes = group.scopes
+        pair = func.json_build_array(group.id, group.scopes)
         upstream = select(func.json_array_elements_text(UserRow.upstream_groups).column_valued())
     known = (group.tenant == UserRow.tenant, group.withdrawn_at.is_(None))
     memberships = select(collect(group.id)).where(*known, group.id.in_(mine))
     named = or_(group.id.in_(mine), group.id.in_(upstream.correlate(UserRow)))
-    granted = select(collect(scopes)).where(*known, named)
+    granted = select(collect(pair)).where(*known, named)
     return (
         type_coerce(memberships.correlate(UserRow).scalar_subquery(), JSON),
         type_coerce(granted.correlate(UserRow).scalar_subquery(), JSON),
@@ -101,7 +106,7 @@ def group_columns(dialect: str) -> tuple[ColumnElement[Any], ColumnElement[Any]]
 def user_record(
     row: UserRow,
     memberships: list[str] | None,
-    granted: list[list[str]] | None,
+    granted: list[tuple[str, list[str]]] | None,
     knows: Callable[[str], bool],
 ) -> UserRecord:
     """The record of a row and of what ``group_columns`` gave with it.
@@ -109,7 +114,12 @@ def user_record(
     ``knows`` tells whether this host knows a scope; others are left out.
     """
     mine = sorted(memberships or ())
-    scopes = {*row.scopes, *(scope for each in granted or () for scope in each)}
+    given = {
+        scope
+        for group, scopes in granted or ()
+        for scope in scopes
+        if scope != ADMIN or group in mine
+    }
     return UserRecord(
         id=row.id,
         tenant=row.tenant,
@@ -122,7 +132,7 @@ def user_record(
         groups=tuple(sorted({*mine, *row.upstream_groups})),
         memberships=tuple(mine),
         own_scopes=tuple(row.scopes),
-        scopes=frozenset(scope for scope in scopes if knows(scope)),
+        scopes=frozenset(scope for scope in {*row.scopes, *given} if knows(scope)),
         attributes=dict(row.attributes),
         has_password=row.password_hash is not None,
         version=row.version,

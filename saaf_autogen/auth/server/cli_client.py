@@ -13,8 +13,8 @@ CLI_CLIENT = "saaf-cli"
 def cli_client(scopes: ScopeRegistry) -> ClientSettings:
     """Public, of the tenant ``default``, for every scope of the host: its users bound it.
 
-    Anybody can say that they are a public client, so whoever shows pages must let the user
-    confirm, first party or not, where no redirect proves it: for device codes.
+    Anybody can say that they are a public client, and any program may listen on loopback. So it
+    is no first party: its user is asked each time (RFC 8252, section 8.6).
     """
     return ClientSettings(
         id=CLI_CLIENT,
@@ -28,5 +28,4 @@ def cli_client(scopes: ScopeRegistry) -> ClientSettings:
         ],
         # RFC 8252, section 7.3: of loopback addresses, any port is taken.
         redirect_uris=["http://127.0.0.1/callback", "http://[::1]/callback"],
-        first_party=True,
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-from anyio import from_thread
 
 from saaf_autogen.auth.clients import ClientRecord
 from saaf_autogen.auth.jwks import RemoteKeys
@@ -66,11 +65,21 @@ class ClientKeys:
         self._clock = clock
         self._remote: OrderedDict[str, RemoteKeys] = OrderedDict()
 
+    async def prepare(self, client: ClientRecord, kid: str | None) -> None:
+        """Fetch the set that ``find`` needs for a key; a failure shows there.
+
+        Here, and not in ``find``: whoever waits for a slow host must hold no thread meanwhile, or
+        strangers' addresses could take them all.
+        """
+        usable = client.active and client.authentication == "private_key_jwt"
+        if usable and client.jwks is None and client.jwks_uri and self._egress is not None:
+            with contextlib.suppress(SaafError):
+                await self._set_of(client.jwks_uri, self._egress).find(kid)
+
     def find(self, client: ClientRecord, kid: str | None) -> Sequence[PublicKey]:
         """The keys that a signature of the client may be by; without ``kid``, its only key.
 
-        To be called in a worker thread of AnyIO, as those of FastAPI are: a set is fetched in the
-        event loop.
+        Of an address, those that ``prepare`` fetched. Safe from any thread.
         """
         if client.jwks is not None:
             if jwks_faults(client.jwks):
@@ -79,12 +88,8 @@ class ClientKeys:
             if kid is None:
                 return keys if len(keys) == 1 else ()
             return [key for key in keys if key.kid == kid]
-        if client.jwks_uri is None or self._egress is None:
-            return ()
-        try:
-            return from_thread.run(self._set_of(client.jwks_uri, self._egress).find, kid)
-        except SaafError:
-            return ()
+        fetched = self._remote.get(client.jwks_uri or "")
+        return fetched.known(kid) if fetched else ()
 
     def _set_of(self, uri: str, egress: EgressClient) -> RemoteKeys:
         known = self._remote.get(uri)

@@ -55,6 +55,7 @@ class Issuer:
             ``AuditUnavailable``, nothing is issued.
 
     Attributes:
+        client_keys: to be prepared for a request with an assertion.
         id_tokens: for whoever must read one that was issued, as an ``id_token_hint``.
         authentication: authenticates clients, for further endpoints.
     """
@@ -81,6 +82,7 @@ class Issuer:
         self._clock = clock
         self._note = note
         self._limits = limits
+        self.client_keys = client_keys
         audiences = (self.url, f"{self.url}/oauth/token")
         assertions = ClientAssertions(audiences, client_keys, stores.once, clock)
         lifetime_s = settings.access_token_s

@@ -36,6 +36,8 @@ class LogoutRequest:
         user_id: whom the ``id_token_hint`` names; None without a hint that is ours.
         session_id: the browser session (``sid``) that it names.
         location: where the browser goes afterwards, ``state`` in it; None: it stays here.
+        vouched_for: whether somebody here made the client. To any other, nobody is sent unasked:
+            its link would make this host a springboard for phishing.
     """
 
     client_id: str | None = None
@@ -43,6 +45,7 @@ class LogoutRequest:
     user_id: str | None = None
     session_id: str | None = None
     location: str | None = None
+    vouched_for: bool = False
 
 
 class Logout:
@@ -105,6 +108,7 @@ class Logout:
             user_id=_text(claims, "sub"),
             session_id=_text(claims, "sid"),
             location=_location(asked, client),
+            vouched_for=client is not None and client.vouched_for,
         )
 
     def keep(self, request: LogoutRequest) -> str:

@@ -233,3 +233,19 @@ def test_only_the_client_is_added_to_where_forms_may_lead(visitor: Visitor) -> N
     page = consent(visitor, notebook(prompt="consent"))
     policy = page.headers["content-security-policy"]
     assert "form-action 'self' https://notebook.example.com;" in policy
+
+
+def test_a_program_that_says_it_is_the_command_line_gets_no_code_unasked(
+    house: Site, visitor: Visitor
+) -> None:
+    visitor.sign_in("ann")
+    anyone = "http://127.0.0.1:9999/callback"
+    asked = ask("saaf-cli", anyone, "openid semantic:read")
+    for _ in range(2):
+        page = visitor.get(asked.path)
+        assert page.status_code == 200, "the user is asked, each time"
+        assert "code" in answer(
+            visitor.send(page, "/oauth/authorize/decision", decision="allow"), anyone
+        )
+    quiet = ask("saaf-cli", anyone, "openid semantic:read", prompt="none")
+    assert answer(visitor.get(quiet.path), anyone)["error"] == "consent_required"

@@ -77,6 +77,25 @@ def test_who_is_signed_out_already_goes_on(visitor: Visitor) -> None:
     assert left.headers["location"] == BYE
 
 
+def test_a_client_that_registered_itself_makes_no_open_redirect_of_the_sign_out(
+    house: Site, visitor: Visitor
+) -> None:
+    evil = "https://evil.example/phish"
+    metadata = {
+        "redirect_uris": ["https://evil.example/cb"],
+        "post_logout_redirect_uris": [evil],
+        "token_endpoint_auth_method": "none",
+    }
+    client_id = house.http.post("/oauth/register", json=metadata).json()["client_id"]
+    fields = {"client_id": client_id, "post_logout_redirect_uri": evil}
+    stays = ask_to_leave(visitor, **fields)
+    assert stays.status_code == 200
+    assert "location" not in stays.headers
+    visitor.sign_in("ann")
+    left = visitor.send(ask_to_leave(visitor, **fields), "/sign-out")
+    assert left.headers["location"] == evil, "whoever signs out there by hand goes on"
+
+
 @pytest.mark.parametrize("name", ["", "x", "A" * 43, "../../etc"])
 def test_a_request_that_nobody_made_is_a_plain_sign_out(visitor: Visitor, name: str) -> None:
     visitor.sign_in("ann")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from joserfc.jwk import RSAKey
 
+from saaf_autogen.auth.identity.groups import GroupStore
+from saaf_autogen.auth.scopes import ScopeRegistry
+from saaf_autogen.db import Database
 from saaf_autogen.errors import Unauthenticated, Unavailable
 from tests.auth.federation.conftest import RSA, Upstream
 from tests.auth.tokens.issuer import LocalIssuer
@@ -234,3 +238,25 @@ async def test_nothing_that_opens_a_door_is_kept_readable(upstream: Upstream) ->
     verifier = upstream.issuer.heard["/token"][1]["code_verifier"]
     for secret in (asked["state"], asked["nonce"], verifier, "the browser's own secret"):
         assert secret not in rows
+
+
+async def test_a_group_of_the_providers_that_is_called_admins_makes_nobody_an_admin(
+    upstream: Upstream, database: Database
+) -> None:
+    groups = GroupStore(database, upstream.clock, ScopeRegistry())
+    groups.add("admins", scopes=["iam:admin", "audit:read"])
+    eve = (await upstream.sign_in(groups=["admins"])).user
+    assert (eve.groups, eve.scopes) == (("admins",), {"audit:read"})
+    groups.add_member("admins", eve.id)
+    known = upstream.users.get(eve.id)
+    assert known is not None
+    assert "iam:admin" in known.scopes, "who is put in it here is one"
+
+
+async def test_a_provider_makes_an_admin_where_its_settings_say_so(
+    make: Callable[..., Upstream],
+) -> None:
+    claims = {"scopes": ["groups"], "scope_names": {"platform-admins": ["iam:admin"]}}
+    upstream = make(claims=claims)
+    assert (await upstream.sign_in(groups=["platform-admins"])).user.scopes == {"iam:admin"}
+    assert (await upstream.sign_in(groups=["iam:admin", "admins"])).user.scopes == frozenset()

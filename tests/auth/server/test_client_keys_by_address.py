@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
+import httpx
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey
@@ -86,3 +90,34 @@ def test_keys_at_an_address_count_and_a_rotated_one_is_fetched(
     flows.site.clock.advance(11)
     assert ask(second, "3").status_code == 200
     refused(ask(first, "4"), "invalid_client", 401)
+
+
+def test_an_address_that_never_answers_holds_no_thread_of_the_host(flows: Flows) -> None:
+    site = flows.site
+    with socket.create_server(("127.0.0.1", 0), backlog=200) as silent:
+        site.identity.clients.add(
+            ClientSettings(
+                id="silent",
+                authentication="private_key_jwt",
+                jwks_uri=f"http://127.0.0.1:{silent.getsockname()[1]}/jwks",
+            )
+        )
+        claims = {"iss": "silent", "sub": "silent", "aud": site.url, "jti": "1", "exp": 1 << 32}
+        form = {
+            "grant_type": "client_credentials",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": jwt.encode({"alg": "ES256"}, claims, new_key("any")),
+        }
+
+        def ask(_number: int) -> httpx.Response:
+            return httpx.post(f"{site.url}/oauth/token", data=form, timeout=30)
+
+        with ThreadPoolExecutor(60) as many:
+            waiting = [many.submit(ask, number) for number in range(60)]
+            silent.accept()[0].settimeout(0)
+            time.sleep(1)
+            begun = time.monotonic()
+            assert site.http.get("/sign-in").status_code == 200
+            took = time.monotonic() - begun
+            refused(waiting[0].result(), "invalid_client", 401)
+    assert took < 2
