@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.storage.base import SlidingWindowCounterSupport
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import RateLimited
@@ -64,7 +63,6 @@ class RateLimiter:
     ) -> None:
         self.name = name
         self.windows = BoundedWindows(clock, capacity)
-        self._limiter = SlidingWindowCounterRateLimiter(self.windows)
         self._item = RateLimitItemPerMinute(per_minute)
 
     def take(self, *who: str) -> Room:
@@ -73,8 +71,7 @@ class RateLimiter:
         Raises:
             RateLimited: as ``admit``.
         """
-        self.admit(*who)
-        return self._room(_cut(who))
+        return self._room(self._count(who))
 
     def admit(self, *who: str) -> None:
         """Count a call.
@@ -82,21 +79,24 @@ class RateLimiter:
         Raises:
             RateLimited: with ``retry_after`` in seconds and ``ratelimit`` in ``extra``.
         """
-        names = _cut(who)
-        if self._limiter.hit(self._item, *names):
-            return
-        room = self._room(names)
+        self._count(who)
+
+    def _count(self, who: tuple[str, ...]) -> str:
+        """Count a call under a key, and give the key."""
+        key = self._item.key_for(*(name[:_MAX_KEY] for name in who))
+        # What `SlidingWindowCounterRateLimiter.hit` does with the key that it makes anew.
+        if self.windows.acquire_sliding_window_entry(key, self._item.amount, WINDOW_S):
+            return key
+        room = self._room(key)
         raise RateLimited(
             f"More than {room.limit} calls in a minute.",
             remedy=f"Wait {room.reset_s} s.",
             extra={"retry_after": room.reset_s, "ratelimit": room.headers()},
         )
 
-    def _room(self, names: tuple[str, ...]) -> Room:
+    def _room(self, key: str) -> Room:
         limit = self._item.amount
-        before, before_s, now, now_s = self.windows.get_sliding_window(
-            self._item.key_for(*names), WINDOW_S
-        )
+        before, before_s, now, now_s = self.windows.get_sliding_window(key, WINDOW_S)
         # The same sum as in `acquire_sliding_window_entry`, so that what is told is what is done.
         remaining = max(0, limit - math.floor(before * before_s / WINDOW_S) - now)
         if remaining:
@@ -105,10 +105,6 @@ class RateLimiter:
         passing = before_s - WINDOW_S * (limit - now) / max(before, 1)
         wait = passing if now < limit else now_s
         return Room(self.name, limit, 0, math.floor(wait) + 1)
-
-
-def _cut(names: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name[:_MAX_KEY] for name in names)
 
 
 class BoundedWindows(Storage, SlidingWindowCounterSupport):

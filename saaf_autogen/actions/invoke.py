@@ -17,14 +17,7 @@ from saaf_autogen.actions.definition import ActionDefinition
 from saaf_autogen.actions.effects import EffectKey, EffectStore
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
-from saaf_autogen.audit import (
-    AuditLog,
-    AuditOutcome,
-    AuditRecord,
-    Decision,
-    Door,
-    new_call_id,
-)
+from saaf_autogen.audit import AuditLog, AuditOutcome, AuditRecord, CallIds, Decision, Door
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.standing import Standing
@@ -102,6 +95,7 @@ class Invoker:
         self._calls = calls
         self._clock = clock
         self._standing = standing
+        self._ids = CallIds()
 
     async def as_it_stands(self, principal: Principal) -> Principal:
         """The principal with what it holds now; raises as ``Standing.now``."""
@@ -120,7 +114,7 @@ class Invoker:
                 A fault of the host while it decides, such as a store that is away, is recorded
                 and raised as it is.
         """
-        attempt = _Attempt(call, new_call_id(), self._clock.monotonic())
+        attempt = _Attempt(call, self._ids.draw(), self._clock.monotonic())
         self._audit.require_room()
         try:
             principal = await self.as_it_stands(call.principal)

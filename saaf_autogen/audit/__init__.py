@@ -1,5 +1,6 @@
 """The audit log: a hash chain of one entry per decision, before a write's effect is confirmed."""
 
+from saaf_autogen.audit.call_ids import CallIds
 from saaf_autogen.audit.chain import Chain, Head
 from saaf_autogen.audit.log import AuditLog
 from saaf_autogen.audit.reader import AuditFilter, AuditPage, AuditReader, StoredEntry
@@ -19,6 +20,7 @@ __all__ = [
     "AuditPage",
     "AuditReader",
     "AuditRecord",
+    "CallIds",
     "Chain",
     "Decision",
     "Door",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from saaf_autogen.errors import ConfigurationError
 
@@ -60,7 +61,11 @@ def is_scope(name: str) -> bool:
 
 def expand(names: Iterable[str]) -> frozenset[str]:
     """The scopes with all that they imply."""
-    held = frozenset(names)
+    return _expanded(frozenset(names))
+
+
+@lru_cache(maxsize=4096)
+def _expanded(held: frozenset[str]) -> frozenset[str]:
     return held.union(*(IMPLIED.get(name, frozenset()) for name in held))
 
 

@@ -117,7 +117,7 @@ def account_page(visit: Visit, error: SaafError | None = None) -> Response:
             )
             for each in sorted(sessions, key=lambda each: (each.id != session.id, each.seen_at))
         ],
-        passkeys_on=pages.settings.sign_in.passkeys,
+        passkeys_on=pages.settings.sign_in.passkeys and user.issuer == LOCAL,
         passkeys=pages.people.passkeys.list(user) if pages.settings.sign_in.passkeys else [],
         shortest=MIN_LENGTH,
     )

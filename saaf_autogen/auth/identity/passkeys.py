@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from saaf_autogen.audit import AuditLog, AuditRecord
 from saaf_autogen.auth.identity.names import presentable
+from saaf_autogen.auth.identity.records import LOCAL
 from saaf_autogen.auth.identity.sign_in import principal_of
 from saaf_autogen.auth.identity.tables import PasskeyRow
 from saaf_autogen.auth.identity.users import UserRecord, UserStore
@@ -93,11 +94,12 @@ class Passkeys:
         """What the browser is asked in order to make a passkey for a user.
 
         Raises:
-            Conflict: they have as many as they may.
+            Conflict: they have as many as they may, or are a provider's user.
         """
         from webauthn import generate_registration_options, options_to_json
         from webauthn.helpers import structs
 
+        _require_local(user)
         known = self._known(user)
         if len(known) >= _MOST:
             raise Conflict(f"{_MOST} passkeys are the most.", remedy="Remove one first.")
@@ -133,8 +135,9 @@ class Passkeys:
 
         Raises:
             InvalidArguments: it is not what was asked for, or was asked too long ago.
-            Conflict: it is known already, or they have as many as they may.
+            Conflict: it is known already, they have as many as they may, or are a provider's user.
         """
+        _require_local(user)
         from webauthn import verify_registration_response
         from webauthn.helpers import (
             decode_credential_public_key,
@@ -207,7 +210,7 @@ class Passkeys:
                 require_user_verification=True,
             )
         user = self._users.get(row.user_id, tenant=row.tenant)
-        if user is None or not user.active:
+        if user is None or not user.active or user.issuer != LOCAL:
             _refuse_sign_in()
         if not self._used(row, verified.new_sign_count):
             _refuse_sign_in()
@@ -308,6 +311,15 @@ class Passkeys:
     def _refuse_addition(self) -> NoReturn:
         raise InvalidArguments(
             "The passkey is not what was asked for, or was made too late.", remedy="Try it again."
+        )
+
+
+def _require_local(user: UserRecord) -> None:
+    if user.issuer != LOCAL:
+        # Whoever has left there could come in here for ever.
+        raise Conflict(
+            "This user signs in with a provider, which must be asked each time.",
+            remedy="Add the passkey there.",
         )
 
 

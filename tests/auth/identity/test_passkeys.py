@@ -67,6 +67,16 @@ async def test_a_passkey_is_added_and_signs_in_without_a_user_name(anywhere: Hou
     assert told == [("add_passkey", "allowed"), ("sign_in", "allowed")]
 
 
+def test_a_providers_user_gets_no_way_in_that_outlives_their_account_there(
+    home: Household, passkeys: Passkeys
+) -> None:
+    eve = home.people.users.provision("https://idp.example", "1", tenant="default", name="Eve")
+    with pytest.raises(Conflict, match="provider"):
+        passkeys.add_options(eve, binding=BROWSER)
+    with pytest.raises(Conflict, match="provider"):
+        passkeys.add(eve, "{}", binding=BROWSER)
+
+
 def test_replay_an_answer_counts_once(passkeys: Passkeys, ann: UserRecord) -> None:
     options = passkeys.add_options(ann, binding=BROWSER)
     device = Device()
