@@ -17,7 +17,7 @@ from saaf_autogen.api.addresses import ClientAddresses
 from saaf_autogen.api.admin import admin_router
 from saaf_autogen.api.body import BodyGuard
 from saaf_autogen.api.headers import SecurityHeaders
-from saaf_autogen.api.oauth import oauth_router
+from saaf_autogen.api.oauth import oauth_router, token_route
 from saaf_autogen.api.pages import pages_router
 from saaf_autogen.api.problems import PROBLEM_SCHEMA, add_problem_handlers
 from saaf_autogen.api.query import only_known_query
@@ -61,8 +61,10 @@ def create_app(project: Project) -> FastAPI:
     app.include_router(oauth_router(issues=offers.issues, registers=offers.registers))
     app.include_router(pages_router(project))
     app.include_router(health.router)
-    # The first, as it is the one that is called most.
+    # The first, as they are the ones that are called most.
     app.router.routes.insert(0, action_route(project.invoker))
+    if offers.issues:
+        app.router.routes.insert(1, token_route())
     for router in (agents.router, action_router(project.invoker), semantic.router, runs.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
     app.include_router(admin_router(), dependencies=[Depends(only_known_query)])

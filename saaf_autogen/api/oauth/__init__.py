@@ -3,6 +3,6 @@
 The pages that people see, ``/oauth/authorize`` among them, are in ``api/pages``.
 """
 
-from saaf_autogen.api.oauth.router import oauth_router
+from saaf_autogen.api.oauth.router import oauth_router, token_route
 
-__all__ = ["oauth_router"]
+__all__ = ["oauth_router", "token_route"]

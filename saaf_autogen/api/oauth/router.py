@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Depends
+from starlette.routing import Route
 
 from saaf_autogen.api.oauth import documents, end_session, forms, registration, userinfo
 from saaf_autogen.api.oauth.browsers import preflight
@@ -17,7 +18,7 @@ from saaf_autogen.api.oauth.switches import (
 )
 from saaf_autogen.api.security import security_of
 
-__all__ = ["oauth_router"]
+__all__ = ["oauth_router", "token_route"]
 
 _WELL_KNOWN = "/.well-known"
 _POSTED: dict[str, tuple[Callable[..., Any], str]] = {
@@ -54,6 +55,14 @@ def oauth_router(*, issues: bool = True, registers: bool = True) -> APIRouter:
     # RFC 9728, section 3.1: the resource's path may follow the well-known name.
     add(name + "/{path:path}", documents.resource_metadata, include_in_schema=False)
     return router
+
+
+def token_route() -> Route:
+    """The token endpoint without FastAPI's parsing of parameters: it reads its form itself.
+
+    It goes before the router, whose route of the same address is what the documentation shows.
+    """
+    return Route("/oauth/token", forms.token, methods=["POST"])
 
 
 def _issuing() -> APIRouter:

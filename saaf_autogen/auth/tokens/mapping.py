@@ -14,7 +14,7 @@ __all__ = ["ClaimMap", "merged"]
 
 Claims = Mapping[str, Any]
 _MAX_TEXT = 1_000
-_MAX_LISTED = 1_000
+_MAX_LISTED = 500
 
 
 def merged(settings: ClaimSettings, preset: ClaimSettings) -> ClaimSettings:
@@ -68,13 +68,20 @@ class ClaimMap:
         """The groups here.
 
         Raises:
-            Forbidden: the issuer left them out of the token because there are too many.
+            Forbidden: the issuer left them out of the token because there are too many, or there
+                are more than are read here: who is in many must not lose the one that is denied.
         """
+        found: set[str] = set()
         for path in self._settings.groups:
             _check_kept_back(claims, path)
+            value = _at(claims, path)
+            if isinstance(value, list) and len(value) > _MAX_LISTED:
+                raise _beyond(_MAX_LISTED)
+            found.update(_texts(value))
         if self._settings.groups and claims.get("hasgroups") is True:
             raise _too_many("groups")
-        found = {name for path in self._settings.groups for name in _texts(_at(claims, path))}
+        if len(found) > _MAX_LISTED:
+            raise _beyond(_MAX_LISTED)
         names = self._settings.group_names
         if not names:
             return frozenset(found)
@@ -160,6 +167,13 @@ def _check_kept_back(claims: Claims, path: str) -> None:
     name = claim_path(path)[0]
     if isinstance(elsewhere, Mapping) and name in elsewhere:
         raise _too_many(name)
+
+
+def _beyond(most: int) -> Forbidden:
+    return Forbidden(
+        f"The token names more than {most} groups.",
+        remedy="Have the issuer put in those alone that are assigned to the application.",
+    )
 
 
 def _too_many(name: str) -> Forbidden:

@@ -118,3 +118,11 @@ def test_what_a_deployment_says_wins_over_the_preset_even_if_it_is_nothing() -> 
     preset = ClaimSettings(groups=["groups"], scopes=["scp"])
     found = merged(ClaimSettings(groups=[], attributes={"a": "b"}), preset)
     assert (found.groups, found.scopes, found.attributes) == ([], ["scp"], {"a": "b"})
+
+
+def test_who_is_in_very_many_groups_does_not_lose_the_one_that_a_rule_denies() -> None:
+    many = [f"a{number}" for number in range(500)]
+    assert len(mapping(groups=["groups"]).groups({"groups": many})) == 500
+    for claims in ({"groups": [*many, "banned"]}, {"groups": many, "roles": ["banned"]}):
+        with pytest.raises(Forbidden, match="more than 500"):
+            mapping(groups=["groups", "roles"]).groups(claims)
