@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,7 @@ def run_suite(
             for line in process.stdout:
                 said.append(line)
                 if line.startswith(f"{issuer}/oauth/authorize?"):
+                    _await_callback(port)
                     visit(line.strip())
             process.wait(timeout=30)
         finally:
@@ -109,6 +111,18 @@ def run_suite(
     found = [check for file in sorted(output.rglob("checks.json")) for check in _checks(file)]
     assert found, "".join(said)
     return found
+
+
+def _await_callback(port: int) -> None:
+    """The suite tells the address before it listens for the answer."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
 
 
 def _checks(file: Path) -> list[Check]:
