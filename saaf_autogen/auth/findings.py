@@ -69,10 +69,6 @@ def validate_grants(
     for index, client in enumerate(settings.clients):
         found += [(("clients", index), fault) for fault in _scope_faults(client, scopes)]
         found += [(("clients", index), fault) for fault in _address_faults(client)]
-    for index, name in enumerate(settings.oauth.registration_scopes):
-        if name not in scopes:
-            missing = Fault((), f"there is no scope {name}", _listed(scopes))
-            found.append((("oauth", "registration_scopes", index), missing))
     if settings.local:
         local = settings.local.principal
         found += [(("local", "principal"), fault) for fault in _scope_faults(local, scopes)]

@@ -167,7 +167,7 @@ def rotate(
 
 @app.command()
 def disable(name: Name, tenant: TenantOption = "default", project: ProjectOption = None) -> None:
-    """Give a client no more tokens; those it holds end within five minutes."""
+    """Give a client no more tokens; those it holds end within two seconds."""
     with (
         _open(project) as operator,
         operator.change("iam.disable_client", f"client:{name}", tenant=tenant) as stores,

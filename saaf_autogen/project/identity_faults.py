@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from saaf_autogen.auth.scopes import ScopeRegistry
+from saaf_autogen.auth.server.client_keys import jwks_faults
 from saaf_autogen.errors import Finding
 from saaf_autogen.settings import Document, Settings
 
 __all__ = ["identity_faults"]
 
 Place = tuple[str | int, ...]
+_HOST = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9.-]*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 
 
 def identity_faults(
     document: Document, settings: Settings, scopes: ScopeRegistry
 ) -> Iterator[Finding]:
-    """What is wrong with tenants, groups, and scopes of users, each at its line."""
+    """What is wrong with tenants, groups, scopes, clients' keys and addresses, each at its line."""
     for place, names in _scopes_named(settings):
         for scope in scopes.unknown(names):
-            message = f"nobody declares the scope {scope}"
-            yield document.finding(place, message, "see `saaf scopes`")
+            yield document.finding(place, f"there is no scope {scope}", "see `saaf scopes`")
     for place, tenant in _tenants_named(settings):
         if tenant not in settings.tenants:
             remedy = f"known: {', '.join(settings.tenants)}; see `tenants`"
             yield document.finding(place, f"there is no tenant {tenant}", remedy)
+    for index, client in enumerate(settings.clients):
+        for fault in jwks_faults(client.jwks) if client.jwks is not None else ():
+            yield document.finding(("clients", index, "jwks"), fault, "mend the JWK Set")
+    for index, host in enumerate(settings.oauth.client_documents):
+        if not _HOST.fullmatch(host):
+            message = f"{host!r} is no name of a host"
+            remedy = "write a name such as apps.acme.com, or '*' for any"
+            yield document.finding(("oauth", "client_documents", index), message, remedy)
     yield from _repeated(
         document, ("groups",), [f"{group.tenant}|{group.id}" for group in settings.groups]
     )

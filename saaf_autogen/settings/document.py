@@ -99,6 +99,8 @@ def _remedy(fault: Any) -> str:
         return f"write what fits {context['pattern']}"
     if kind.endswith(("_type", "_parsing")):
         return f"write {_TYPES.get(kind.rsplit('_', 1)[0], 'a value of that type')}"
+    if kind == "timezone_aware":
+        return "say in which zone: 2026-03-01T00:00:00Z"
     return "write another value"
 
 

@@ -13,7 +13,13 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from saaf_autogen.auth.dpop import DpopProofs, InvalidProof, OtherKey, RememberedProofs, StoredProofs
+from saaf_autogen.auth.dpop import (
+    DpopProofs,
+    InvalidProof,
+    OtherKey,
+    RememberedProofs,
+    StoredProofs,
+)
 from saaf_autogen.auth.once import OneTimeStore
 from saaf_autogen.db import Database
 from saaf_autogen.testing import ManualClock
@@ -96,6 +102,7 @@ class TestTokenEndpoint:
             {"iat": "now"},
             {"iat": True},
             {"iat": 1e300},
+            {"iat": 10**400},
         ],
     )
     def test_a_proof_with_a_wrong_claim_is_refused(self, site: Site, claims: Any) -> None:
@@ -210,9 +217,7 @@ class TestProtectedCalls:
 
         def check(key: ECKey) -> str:
             proof = prove(site, key, "/v1/agents", method="GET", token=token)
-            return proofs.check(
-                proof, method="GET", url=url, access_token=token, bound_to=bound_to
-            )
+            return proofs.check(proof, method="GET", url=url, access_token=token, bound_to=bound_to)
 
         for _ in range(3):
             with pytest.raises(OtherKey):

@@ -70,15 +70,10 @@ clients:
     redirect_uris:
       - https://app.example.com/callback
       - http://app.example.com/callback
-oauth:
-  registration_scopes: [semantic:read, moon:land]
 """
     document = parse_document(text, Path("saaf.yaml"))
     settings = document.validate(Settings)
     assert settings
     found = validate_grants(settings, document, scopes=ScopeRegistry())
     lines = text.splitlines()
-    assert [lines[item.line - 1].strip() for item in found] == [
-        "- http://app.example.com/callback",
-        "registration_scopes: [semantic:read, moon:land]",
-    ]
+    assert [lines[item.line - 1].strip() for item in found] == ["- http://app.example.com/callback"]

@@ -47,7 +47,7 @@ def test_the_commands_of_the_guide_do_what_it_says(tmp_path: Path, nyc_file: Pat
     group, found, patched, stale, made, secret, grant, declared, access, why, *rest = told
     connections, keys, audit, *exported = rest
     assert group["scopes"] == ["semantic:read", "warehouse:query"]
-    assert [user["username"] for user in found["data"]] == ["ann"]
+    assert [user["username"] for user in found["data"]] == ["bea"]
     assert patched["attributes"] == {"carrier": "UA", "base": "EWR"}
     assert (stale["status"], stale["code"]) == (412, "precondition_failed")
     assert made["client_secret"] != secret["client_secret"]
@@ -56,11 +56,11 @@ def test_the_commands_of_the_guide_do_what_it_says(tmp_path: Path, nyc_file: Pat
     assert declared["place"].startswith("saaf.yaml:")
     seen = {each["id"]: each for each in access["data"]}
     assert (seen["analyst"]["seen"], seen["analyst"]["grants"]) == ("full", ["all-flights"])
-    (ann,) = [each for each in access["data"] if each["kind"] == "user"]
-    assert (ann["seen"], ann["grants"]) == ("masked", ["pilots-own-flights"])
+    (bea,) = [each for each in access["data"] if each["kind"] == "user"]
+    assert (bea["seen"], bea["grants"]) == ("masked", ["pilots-own-flights"])
     assert why["explanation"]["allowed"] is False
     assert connections == {"data": [], "next_cursor": None}
     assert {key["state"] for key in keys["data"]} == {"current", "next"}
-    assert audit["data"][0]["changes"]["name"] == {"from": "Ann Lee", "to": "Ann M. Lee"}
+    assert audit["data"][0]["changes"]["name"] == {"from": "Bea Lee", "to": "Bea M. Lee"}
     assert [entry["action"] for entry in exported][:2] == ["iam.create_group", "iam.create_user"]
     assert not [each for each in told if each.get("status", 0) >= 400 and each is not stale]

@@ -10,8 +10,20 @@ from saaf_autogen.project.deployment import check_deployment
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("groups:\n- id: a\n  scopes: [moon:land]", 5, "nobody declares the scope moon:land"),
-        ("oauth:\n  registration_scopes: [moon:land]", 4, "nobody declares the scope moon:land"),
+        ("groups:\n- id: a\n  scopes: [moon:land]", 5, "there is no scope moon:land"),
+        ("oauth:\n  registration_scopes: [moon:land]", 4, "there is no scope moon:land"),
+        (
+            "oauth:\n  client_documents: ['https://a.com/b']",
+            4,
+            "'https://a.com/b' is no name of a host",
+        ),
+        ("oauth:\n  client_documents: ['*.a.com']", 4, "'*.a.com' is no name of a host"),
+        (
+            "clients:\n- id: a\n  authentication: private_key_jwt\n"
+            "  jwks: {keys: [{kty: oct, k: c2VjcmV0}]}",
+            6,
+            "It holds a private or symmetric key",
+        ),
         ("groups:\n- id: a\n  tenant: nowhere", 5, "there is no tenant nowhere"),
         ("clients:\n- id: a\n  tenant: nowhere", 5, "there is no tenant nowhere"),
         ("groups:\n- id: a\n- id: a", 5, "groups: a is declared more than once"),

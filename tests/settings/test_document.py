@@ -30,6 +30,12 @@ warehouses:
     assert (8, "warehouses.nyc.pth: unknown key") in told
 
 
+def test_a_time_without_its_zone_is_told_how_to_write_one() -> None:
+    text = "grants:\n- {id: a, to: '*', resource: 'wh://*', starts_at: 2026-03-01T00:00:00}\n"
+    (finding,) = validated(text)[1].findings
+    assert (finding.line, finding.remedy) == (2, "say in which zone: 2026-03-01T00:00:00Z")
+
+
 def test_a_warehouse_without_data_is_a_fault_at_its_line() -> None:
     settings, document = validated("warehouses:\n  nyc:\n    engine: duckdb\n")
     assert settings is None

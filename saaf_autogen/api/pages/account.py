@@ -19,7 +19,7 @@ from saaf_autogen.auth.identity.password_rules import MIN_LENGTH
 from saaf_autogen.auth.identity.records import LOCAL, UserRecord
 from saaf_autogen.errors import InvalidArguments, RateLimited, SaafError, Unauthenticated
 
-__all__ = ["change_password", "disconnect", "end_session", "show_account"]
+__all__ = ["change_password", "disconnect", "end_session", "show_account", "show_front"]
 
 _DONE = {
     "disconnected": "The application is disconnected.",
@@ -47,6 +47,11 @@ class _Session:
     since: datetime
     seen: datetime
     current: bool
+
+
+def show_front(visit: Visit) -> Response:
+    """GET /: whoever types the host's address is a person, and their page is the account."""
+    return visit.go("/account")
 
 
 def show_account(visit: Visit) -> Response:

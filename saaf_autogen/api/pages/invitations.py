@@ -25,6 +25,12 @@ __all__ = [
 
 def show_setup(visit: Visit) -> Response:
     """GET /setup: where the first admin makes their account, with the token that was printed."""
+    if not visit.pages.people.invitations.lacks_admin():
+        remedy = "Sign in, or ask an admin for an account."
+        return visit.pages.refusal(
+            NotFound("This host has an admin already.", remedy=remedy),
+            heading="There is an admin already",
+        )
     return _setup_page(visit)
 
 

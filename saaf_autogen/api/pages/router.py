@@ -20,6 +20,7 @@ from saaf_autogen.project import Project
 __all__ = ["POSTED", "SHOWN", "pages_router"]
 
 SHOWN: dict[str, Handler] = {
+    "/": account.show_front,
     "/oauth/authorize": authorization.authorize,
     "/sign-in": sign_in.show_sign_in,
     "/sign-in/with/{provider}": sign_in.begin_elsewhere,

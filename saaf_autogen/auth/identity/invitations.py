@@ -103,6 +103,11 @@ class Invitations:
         self._name = name
         self._clock = clock
 
+    def lacks_admin(self, *, tenant: str = DEFAULT_TENANT) -> bool:
+        """Whether a first admin may still be made."""
+        with self._database.transaction() as session:
+            return not has_admin(session, tenant)
+
     def first_admin(self, *, tenant: str = DEFAULT_TENANT) -> Invited | None:
         """A token that makes the first admin; earlier ones end. None if there is an admin.
 

@@ -20,11 +20,6 @@ class ClientDirectory:
         self._store = store
         self._documents = documents
 
-    @property
-    def takes_documents(self) -> bool:
-        """Whether a client id may be the address of a document."""
-        return self._documents is not None and self._documents.enabled
-
     def is_document(self, client_id: str) -> bool:
         """Whether a client id is the address of a document that may be taken."""
         documents = self._documents
