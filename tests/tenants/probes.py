@@ -30,7 +30,7 @@ SEPARATE = {
     *("/oauth/register/{client_id}", "/oauth/authorize", "/oauth/authorize/decision"),
     *("/sign-in", "/sign-in/with/{provider}", "/sign-in/with/{provider}/callback", "/sign-out"),
     *("/sign-in/passkey", "/sign-in/passkey/options", "/device", "/device/decision", "/setup"),
-    *("/invitation", "/account", "/account/disconnect", "/account/sessions/end"),
+    *("/", "/invitation", "/account", "/account/disconnect", "/account/sessions/end"),
     *("/account/password", "/account/passkeys", "/account/passkeys/options"),
     "/account/passkeys/remove",
 }

@@ -29,6 +29,11 @@ def test_the_cookie_of_a_session_is_for_the_server_alone(visitor: Visitor) -> No
     assert "Domain" not in cookie
 
 
+def test_whoever_opens_the_hosts_address_is_led_to_their_account(visitor: Visitor) -> None:
+    response = visitor.get("/")
+    assert (response.status_code, response.headers["location"]) == (303, "/account")
+
+
 def test_over_https_cookies_are_bound_to_the_host() -> None:
     jar = CookieJar.of("https://saaf.acme.com")
     response = Response()
