@@ -126,7 +126,7 @@ def add(
     )
     with (
         _open(project) as operator,
-        operator.change("iam.add_client", f"client:{name}", tenant=tenant) as stores,
+        operator.change("iam.create_client", f"client:{name}", tenant=tenant) as stores,
     ):
         made = stores.clients.add(settings)
     typer.echo(f"client_id       {made.id}")

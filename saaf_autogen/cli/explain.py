@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from saaf_autogen.auth.explanation import Explanation
 from saaf_autogen.errors import InvalidArguments
 from saaf_autogen.project.rights import open_rights
 
@@ -59,12 +58,14 @@ def explain(
     if as_json:
         console.print(json.dumps(told.data(), indent=2, ensure_ascii=False), markup=False)
     else:
-        _show(console, told, every_rule=every_rule)
+        # A user is told by the name that was asked for, not by an id.
+        text = told.text(every_rule=every_rule).replace(principal.subject, asked.principal)
+        _show(console, text)
     return told.allowed
 
 
-def _show(console: Console, told: Explanation, *, every_rule: bool) -> None:
-    for number, line in enumerate(told.text(every_rule=every_rule).splitlines()):
+def _show(console: Console, told: str) -> None:
+    for number, line in enumerate(told.splitlines()):
         text = Text(line)
         mark = line.lstrip()[:1]
         if mark in _COLOURS:

@@ -50,7 +50,7 @@ def add(
     from saaf_autogen.project.people import open_desk
 
     with open_desk(project, tenant) as desk:
-        with desk.change("iam.add_group", f"group:{group}") as change:
+        with desk.change("iam.create_group", f"group:{group}") as change:
             change.groups.add(group, tenant=tenant, title=title, scopes=scope or [])
         typer.echo(f"{group} is made.")
 

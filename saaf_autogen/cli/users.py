@@ -203,7 +203,7 @@ def _make(
 ) -> UserRecord:
     from saaf_autogen.auth.identity.first_admin import make_admin
 
-    with desk.change("iam.add_user") as change:
+    with desk.change("iam.create_user") as change:
         user = change.users.add(
             username,
             tenant=desk.tenant,

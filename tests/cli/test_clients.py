@@ -53,7 +53,7 @@ def test_a_client_is_made_used_rotated_and_disabled(saaf: Saaf, folder: Path) ->
     assert saaf("clients", "disable", "partner").returncode == 0
     assert "(disabled)" in saaf("clients", "list").stdout
     changes = saaf("audit", "list").stdout
-    for action in ("iam.add_client", "iam.rotate_client_secret", "iam.disable_client"):
+    for action in ("iam.create_client", "iam.rotate_client_secret", "iam.disable_client"):
         assert action in changes
     kept = json.loads((folder / ".saaf" / "clients.json").read_text())
     assert "partner" not in kept, "shown once, and kept nowhere"

@@ -155,5 +155,5 @@ def test_the_commands_for_people_work_on_the_sample(tmp_path: Path, nyc_file: Pa
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert "/invitation" in done.stdout
-    assert "may select wh://nyc/main.flights" in done.stdout
+    assert "user:ann may select wh://nyc/main.flights" in done.stdout
     assert "entries hold" in done.stdout
