@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from limits import RateLimitItemPerMinute
 from limits.storage import Storage
 from limits.storage.base import SlidingWindowCounterSupport
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import RateLimited
@@ -63,6 +64,7 @@ class RateLimiter:
     ) -> None:
         self.name = name
         self.windows = BoundedWindows(clock, capacity)
+        self._limiter = SlidingWindowCounterRateLimiter(self.windows)
         self._item = RateLimitItemPerMinute(per_minute)
 
     def take(self, *who: str) -> Room:
@@ -71,7 +73,8 @@ class RateLimiter:
         Raises:
             RateLimited: as ``admit``.
         """
-        return self._room(self._count(who))
+        names = self._count(who)
+        return self._room(names)
 
     def admit(self, *who: str) -> None:
         """Count a call.
@@ -81,22 +84,22 @@ class RateLimiter:
         """
         self._count(who)
 
-    def _count(self, who: tuple[str, ...]) -> str:
-        """Count a call under a key, and give the key."""
-        key = self._item.key_for(*(name[:_MAX_KEY] for name in who))
-        # What `SlidingWindowCounterRateLimiter.hit` does with the key that it makes anew.
-        if self.windows.acquire_sliding_window_entry(key, self._item.amount, WINDOW_S):
-            return key
-        room = self._room(key)
+    def _count(self, who: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(name[:_MAX_KEY] for name in who)
+        if self._limiter.hit(self._item, *names):
+            return names
+        room = self._room(names)
         raise RateLimited(
             f"More than {room.limit} calls in a minute.",
             remedy=f"Wait {room.reset_s} s.",
             extra={"retry_after": room.reset_s, "ratelimit": room.headers()},
         )
 
-    def _room(self, key: str) -> Room:
+    def _room(self, names: tuple[str, ...]) -> Room:
         limit = self._item.amount
-        before, before_s, now, now_s = self.windows.get_sliding_window(key, WINDOW_S)
+        before, before_s, now, now_s = self.windows.get_sliding_window(
+            self._item.key_for(*names), WINDOW_S
+        )
         # The same sum as in `acquire_sliding_window_entry`, so that what is told is what is done.
         remaining = max(0, limit - math.floor(before * before_s / WINDOW_S) - now)
         if remaining:
