@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from saaf_autogen.settings.paths import claim_path
 
@@ -127,6 +127,13 @@ class OAuthSettings(_Strict):
         default=[],
         description="hosts whose client id metadata documents are taken; '*' means any",
     )
+
+    @field_validator("registration_scopes")
+    @classmethod
+    def _no_admins(cls, scopes: list[str]) -> list[str]:
+        if "iam:admin" in scopes:
+            raise ValueError("a client that nobody here knows cannot administrate: drop iam:admin")
+        return scopes
 
 
 class ClaimSettings(_Strict):

@@ -17,6 +17,7 @@ from saaf_autogen.project.deployment import check_deployment
             4,
             "'https://a.com/b' is no name of a host",
         ),
+        ("oauth:\n  registration_scopes: ['iam:admin']", 4, "cannot administrate: drop iam:admin"),
         ("oauth:\n  client_documents: ['*.a.com']", 4, "'*.a.com' is no name of a host"),
         (
             "clients:\n- id: a\n  authentication: private_key_jwt\n"
