@@ -80,8 +80,8 @@ def test_users_are_made_listed_grouped_disabled_and_removed(folder: Path) -> Non
     told = changes(folder)
     assert {each[:2] for each in told} == {("system", "operator")}
     assert [each[2].removeprefix("iam.") for each in told] == [
-        "add_user",
-        "add_user",
+        "create_user",
+        "create_user",
         "invite_user",
         "add_member",
         "remove_member",

@@ -19,16 +19,19 @@ from tests.site import Site, serving_site
 
 PACKAGE = ROOT / "saaf_autogen"
 MEMORIES = {"OrderedDict", "WeakKeyDictionary", "WeakValueDictionary", "LRUCache", "TTLCache"}
-NAMES = {"_known", "_cache", "_kept", "_remembered"}
+NAMES = {"_known", "_cache", "_kept", "_last", "_remembered"}
 """What plain dicts that remember are called."""
 
 KEYS = {
     "actions/context.py _kept": "the whole principal, tenant included, and the policy's edition",
+    "actions/context.py _last": "the very principal, and the policy's edition",
+    "api/addresses.py _parsed": "the text of an address",
     "api/pages/guesses.py _wrong": "a user's id or an address; counts alone",
     "auth/clients.py _known": "the client's id, which is one of all tenants",
     "auth/details.py _compiled": "the text of a token's own details; no stored rule is in it",
     "auth/dpop.py _keys": "the thumbprint of a key; ids of its proofs alone",
     "auth/revisions.py _known": "tenant and topic; numbers alone",
+    "auth/scopes.py _expanded": "names of scopes",
     "auth/server/client_documents.py _known": "the address of a public document",
     "auth/server/client_keys.py _remote": "the address of a client's public keys",
     "auth/standing.py _known": "issuer, tenant, subject, client, and who acts",
