@@ -18,6 +18,7 @@ class EffectRow(Base):
 
     ``state`` is ``in_flight`` until the handler ended, then ``done``, or ``unknown`` when nobody
     can know whether it took effect. A call that certainly had no effect leaves no row.
+    ``holder`` names who made the call, such as one worker's hold on a run.
     """
 
     __tablename__ = "action_effects"
@@ -29,6 +30,7 @@ class EffectRow(Base):
     fingerprint: Mapped[str] = mapped_column(String(64))
     state: Mapped[str] = mapped_column(String(16))
     call_id: Mapped[str] = mapped_column(String(64))
+    holder: Mapped[str | None] = mapped_column(String(160))
     value: Mapped[Any] = mapped_column(JSON, nullable=True)
     cut: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime] = mapped_column(UtcTime)

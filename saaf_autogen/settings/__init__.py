@@ -15,6 +15,8 @@ from saaf_autogen.settings.identity import (
     SignInSettings,
 )
 from saaf_autogen.settings.model import (
+    AtOnceSettings,
+    BudgetSettings,
     ColumnRules,
     DatabaseSettings,
     DenySettings,
@@ -27,6 +29,7 @@ from saaf_autogen.settings.model import (
     LimitSettings,
     LocalSettings,
     ModelSettings,
+    PriceSettings,
     PrincipalSettings,
     RunSettings,
     ServerSettings,
@@ -66,8 +69,11 @@ __all__ = [
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",
+    "PriceSettings",
     "PostgreSQLSettings",
     "PrincipalSettings",
+    "AtOnceSettings",
+    "BudgetSettings",
     "RunSettings",
     "SQLAlchemySettings",
     "ServerSettings",

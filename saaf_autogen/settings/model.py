@@ -83,6 +83,13 @@ class DatabaseSettings(_Strict):
     )
 
 
+class PriceSettings(_Strict):
+    """US dollars per million tokens."""
+
+    prompt: float = Field(ge=0)
+    completion: float = Field(ge=0)
+
+
 class ModelSettings(_Strict):
     """A model that agents name. Keys come from the environment only."""
 
@@ -97,6 +104,7 @@ class ModelSettings(_Strict):
     model_info: dict[str, Any] | None = Field(
         default=None, description="capabilities of a model that AutoGen does not know"
     )
+    prices: PriceSettings | None = None
     options: dict[str, Any] = Field(default_factory=dict, description="temperature, seed, …")
 
     @field_validator("provider", mode="before")
@@ -243,12 +251,60 @@ class LimitSettings(_Strict):
     )
 
 
-class RunSettings(_Strict):
-    """How runs are executed."""
+class BudgetSettings(_Strict):
+    """The most that a run may use; absent: no limit.
 
-    concurrency: int = Field(default=8, ge=1, le=256)
-    max_turns: int = Field(default=50, ge=1, le=1_000)
-    timeout_s: float = Field(default=900, gt=0)
+    Tokens are those of prompts and answers together, of every model call of the run.
+    """
+
+    tokens: int | None = Field(default=None, ge=1)
+    usd: float | None = Field(default=None, gt=0, description="by `prices` of the models")
+    tool_calls: int | None = Field(default=None, ge=1)
+    turns: int | None = Field(default=None, ge=1)
+
+
+class AtOnceSettings(_Strict):
+    """How many runs may execute at once, over all workers; absent: no limit."""
+
+    agent: int | None = Field(default=None, ge=1, description="of one agent")
+    tenant: int | None = Field(default=None, ge=1, description="of one tenant")
+    principal: int | None = Field(default=None, ge=1, description="of one owner")
+
+
+class RunSettings(_Strict):
+    """How runs are executed.
+
+    ``timeout_s``, ``max_turns`` and ``budget`` are what a run gets that asks for nothing, and the
+    most that it may ask for.
+    """
+
+    concurrency: int = Field(
+        default=8, ge=1, le=256, description="runs that one worker executes at once"
+    )
+    at_once: AtOnceSettings = AtOnceSettings()
+    max_turns: int = Field(default=50, ge=1, le=10_000)
+    timeout_s: float = Field(
+        default=900, gt=0, description="seconds at work; waiting for a human does not count"
+    )
+    budget: BudgetSettings = BudgetSettings()
+    lease_s: float = Field(
+        default=9, ge=1, le=60, description="a worker silent for so long has lost its runs"
+    )
+    max_crashes: int = Field(
+        default=10, ge=1, description="workers that may die on a run before it is given up"
+    )
+    input_days: float = Field(
+        default=30, gt=0, description="a human's answer is awaited for so long"
+    )
+    keep_days: float | None = Field(
+        default=None, gt=0, description="ended runs are deleted after so long; absent: kept"
+    )
+    release: str = Field(
+        default="", max_length=64, description="of this deployment; $SAAF_RELEASE wins over it"
+    )
+    pinned: bool = Field(
+        default=False, description="workers execute only the runs of their own release"
+    )
     callback_delays_s: list[float] = Field(
         default=[0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400],
         description="seconds to wait before each try of a callback",

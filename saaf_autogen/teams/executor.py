@@ -16,7 +16,7 @@ from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
 from saaf_autogen.errors import SaafError, TeamFailed, Unauthenticated
-from saaf_autogen.journal import Emit, TurnRequest, TurnResult
+from saaf_autogen.journal import TurnHost, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.content import clean
 from saaf_autogen.teams.definition import AgentDefinition
@@ -45,14 +45,14 @@ class TeamExecutor:
     def __init__(
         self,
         models: ModelRegistry,
-        port_for: Callable[[TurnRequest], ActionPort],
+        port_for: Callable[[TurnRequest, TurnHost], ActionPort],
         trusted_providers: Iterable[str] = (),
     ) -> None:
         self._models = models
         self._port_for = port_for
         self._trusted = tuple(trusted_providers)
 
-    async def execute(self, request: TurnRequest, emit: Emit) -> TurnResult:
+    async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
         """Do one turn; cancelling the task that awaits this ends the team within a second.
 
         Raises:
@@ -60,10 +60,10 @@ class TeamExecutor:
         """
         definition = AgentDefinition.from_snapshot(request.agent, request.definition, self._trusted)
         agent = load_agent(definition.config, self._trusted)
-        scope = TurnScope(request.run, request.turn, self._port_for(request))
+        scope = TurnScope(request.run, request.turn, self._port_for(request, host))
         _bind(agent, self._models, scope)
         turn = _Turn(agent, definition, request, scope)
-        return await turn.run(emit)
+        return await turn.run(host)
 
 
 def _bind(agent: LoadedAgent, models: ModelRegistry, scope: TurnScope) -> None:
@@ -98,9 +98,9 @@ class _Turn:
         self._since = 0
         self._step: StepTermination | None = None
 
-    async def run(self, emit: Emit) -> TurnResult:
+    async def run(self, host: TurnHost) -> TurnResult:
         await self._prepare()
-        result = await self._stream(emit)
+        result = await self._stream(host)
         step = self._step
         finished = step is None or step.stop is not None or not step.stepped
         state = await save_state(
@@ -116,10 +116,6 @@ class _Turn:
             finished=finished,
             stop_reason=(result.stop_reason or "The agent answered.") if finished else None,
             output=self._output(state, result) if finished else None,
-            usage={
-                "prompt_tokens": self._scope.prompt_tokens,
-                "completion_tokens": self._scope.completion_tokens,
-            },
         )
 
     async def _prepare(self) -> None:
@@ -147,7 +143,7 @@ class _Turn:
             if isinstance(part, TimeoutTermination):
                 part._start_time -= self._elapsed_before
 
-    async def _stream(self, emit: Emit) -> TaskResult:
+    async def _stream(self, host: TurnHost) -> TaskResult:
         """Run the team in a task of its own and emit what it says."""
         queue: asyncio.Queue[Message | TaskResult | None] = asyncio.Queue()
         pump = asyncio.create_task(self._pump(queue))
@@ -162,7 +158,7 @@ class _Turn:
                     result = item
                     continue
                 for event in events.of(item):
-                    await emit(event)
+                    await host.emit(event)
             await pump
         except SaafError:
             raise
