@@ -121,6 +121,8 @@ class ActionContext:
         principal: who calls.
         call_id: the call's id in audit and logs.
         run_id: the run that it belongs to, if any.
+        idempotency_key: for systems that remember keys: a UUID of this call, the same whenever it
+            is repeated. None in a ``read``.
         semantic: the semantic layer as the caller may see it.
         clock: the time.
     """
@@ -139,6 +141,7 @@ class ActionContext:
         self.call_id = call_id
         self.run_id = run_id
         self.clock = clock
+        self.idempotency_key: str | None = None
         self._data = data
         self._warehouses = warehouses
         self._opened: dict[str, CallerWarehouse] = {}

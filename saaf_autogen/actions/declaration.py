@@ -26,6 +26,7 @@ class ActionDeclaration:
     effect: Effect
     resources: tuple[str, ...] | Touches
     name: str | None
+    keyed: bool = False
 
 
 def action(
@@ -34,6 +35,7 @@ def action(
     effect: Effect,
     resources: Sequence[str] | Touches = (),
     name: str | None = None,
+    keyed: bool = False,
 ) -> Callable[[Function], Function]:
     """Declare a function as an action. The function itself is returned, unchanged.
 
@@ -45,13 +47,18 @@ def action(
             (``"sheet://{sheet_id}/{tab}"``), or a function of (context, arguments) that
             returns their names and refuses what is not granted.
         name: ``pack.verb_noun``; by default the module's name and the function's.
+        keyed: this ``write`` hands ``ctx.idempotency_key`` on to a system that remembers keys, so
+            that a repeat of it is harmless there. After a crash it is done again by itself, where
+            another write waits for a human.
     """
     if not scopes or isinstance(scopes, str):
         raise TypeError("@action needs scopes=[…] with at least one scope: unknown means deny.")
     if effect not in ("read", "idempotent", "write"):
         raise TypeError(f"@action: effect is {effect!r}; use 'read', 'idempotent' or 'write'.")
+    if keyed and effect != "write":
+        raise TypeError(f"@action: keyed says how a write is repeated; this is {effect!r}.")
     touches = resources if callable(resources) else tuple(resources)
-    declaration = ActionDeclaration(tuple(scopes), effect, touches, name)
+    declaration = ActionDeclaration(tuple(scopes), effect, touches, name, keyed)
 
     def declare(function: Function) -> Function:
         setattr(function, _MARK, declaration)

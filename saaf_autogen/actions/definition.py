@@ -67,6 +67,11 @@ class ActionDefinition:
                 )
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (annotation, default)
+        if declaration.keyed and context_parameter is None:
+            raise ConfigurationError(
+                f"{name} is keyed and takes no ActionContext.",
+                remedy="Add ctx: ActionContext, and hand ctx.idempotency_key on.",
+            )
         _check_templates(name, declaration, fields)
         if "return" not in hints:
             raise ConfigurationError(f"{name}: annotate what it returns.")
@@ -84,6 +89,7 @@ class ActionDefinition:
                 effect=declaration.effect,
                 parameters=model.model_json_schema(),
                 returns=returns.json_schema(mode="serialization"),
+                keyed=declaration.keyed,
             )
         except PydanticUserError as error:
             raise ConfigurationError(f"{name}: a type has no JSON Schema: {error}") from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+import uuid
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Literal
 
 from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
@@ -20,7 +22,15 @@ from saaf_autogen.crypto import digest
 from saaf_autogen.db import Database
 from saaf_autogen.errors import Conflict, IdempotencyMismatch, OutcomeUnknown
 
-__all__ = ["EffectKey", "EffectStore"]
+__all__ = ["EffectKey", "EffectStore", "Fence", "Resolution"]
+
+Fence = Callable[[Session], None]
+"""Within a transaction: raises when the caller may make no further call."""
+
+Resolution = Literal["done", "retry", "failed"]
+_OPEN = ("in_flight", "unknown")
+_SPACE = uuid.UUID("5aaf0005-0000-8000-8000-000000000001")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class EffectKey:
     action: str
     fingerprint: str
     effect: Effect
+    keyed: bool = False
 
     @classmethod
     def of(
@@ -43,16 +54,31 @@ class EffectKey:
         action: str,
         arguments: Mapping[str, Any],
         effect: Effect,
+        keyed: bool = False,
     ) -> EffectKey:
         """The key of a call; key and owner are stored as digests, whatever their length."""
         body = json.dumps([action, arguments], sort_keys=True, default=str)
         owner = digest(f"{principal.key}|{principal.client_id or ''}")
-        return cls(principal.tenant, owner, digest(key), action, digest(body), effect)
+        return cls(principal.tenant, owner, digest(key), action, digest(body), effect, keyed)
 
     @property
     def identity(self) -> tuple[str, str, str]:
         """The primary key of its row."""
         return (self.tenant, self.owner, self.key)
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether doing it again under this key does no harm."""
+        return self.effect == "idempotent" or self.keyed
+
+    @property
+    def handed_on(self) -> str:
+        """The key as handlers give it to other systems: a UUID.
+
+        Callers choose their own keys, and two of them may choose the same one; other systems see
+        one account for all of them.
+        """
+        return str(uuid.uuid5(_SPACE, "|".join((*self.identity, self.fingerprint))))
 
 
 class EffectStore:
@@ -68,47 +94,113 @@ class EffectStore:
         self._clock = clock
         self._lease = timedelta(seconds=lease_s)
 
-    async def look_up(self, key: EffectKey) -> ActionOutcome | None:
+    async def look_up(self, key: EffectKey, holder: str | None = None) -> ActionOutcome | None:
         """The outcome that the key already has, or None when there is nothing in its way.
+
+        Args:
+            key: of the call.
+            holder: who calls, such as a worker's hold on a run. Whoever held the key before it
+                was cut off, however much of its lease is left.
 
         Raises:
             IdempotencyMismatch: the key belongs to another action or other arguments.
             Conflict: the first call with this key is still in flight.
             OutcomeUnknown: nobody knows whether an earlier write took effect.
         """
-        return await self._database.run(self._look_up, key)
+        return await self._database.run(self._look_up, key, holder)
 
-    async def reserve(self, key: EffectKey, call_id: str) -> None:
-        """Mark the key as in flight; raises ``Conflict`` when another call was faster."""
+    async def reserve(
+        self,
+        key: EffectKey,
+        call_id: str,
+        *,
+        holder: str | None = None,
+        fence: Fence | None = None,
+    ) -> None:
+        """Mark the key as in flight, if ``fence`` lets it.
+
+        Raises:
+            Conflict: another call was faster.
+        """
         try:
-            await self._database.run(self._reserve, key, call_id)
+            await self._database.run(self._reserve, key, call_id, holder, fence)
         except IntegrityError:
             raise _in_flight() from None
 
+    async def confirm(self, key: EffectKey, call_id: str, fence: Fence) -> None:
+        """Make sure, after a pause, that a reserved call may still begin.
+
+        Raises:
+            Conflict: it was taken to have been cut off.
+        """
+        await self._database.run(self._confirm, key, call_id, fence)
+
     async def finish(self, key: EffectKey, outcome: ActionOutcome) -> None:
-        """Record that the effect took place, with its value."""
-        await self._database.run(
-            _update,
-            key,
-            outcome.call_id,
-            state="done",
-            value=outcome.value,
-            cut=outcome.cut,
-            finished_at=self._clock.now(),
+        """Record that the effect took place, with its value.
+
+        A call that was given up for lost may come back after all: what is known now is better
+        than ``unknown``, but nothing against what a human or a later attempt has settled.
+        """
+        values = {"value": outcome.value, "cut": outcome.cut, "finished_at": self._clock.now()}
+        found = await self._database.run(
+            _update, key, outcome.call_id, _OPEN, state="done", **values
         )
+        if not found:
+            _log.warning("%s came back when its effect was settled otherwise", outcome.call_id)
 
     async def give_up(self, key: EffectKey, call_id: str) -> None:
         """Record that nobody knows whether the effect took place."""
         await self._database.run(
-            _update, key, call_id, state="unknown", finished_at=self._clock.now()
+            _update, key, call_id, ("in_flight",), state="unknown", finished_at=self._clock.now()
         )
 
     async def release(self, key: EffectKey, call_id: str) -> None:
         """Forget a call that certainly had no effect, so that the key can be tried again."""
         await self._database.run(_delete, key, call_id)
 
-    def _look_up(self, session: Session, key: EffectKey) -> ActionOutcome | None:
-        row = session.get(EffectRow, key.identity)
+    def resolve(
+        self,
+        session: Session,
+        key: EffectKey,
+        resolution: Resolution,
+        value: Any = None,
+    ) -> ActionOutcome | None:
+        """Within the caller's transaction: what a human found out about an unknown outcome.
+
+        ``done`` keeps the key with its value. ``retry`` and ``failed`` forget it: a call without
+        effect leaves nothing, and that it is not to be made again is for the caller to remember.
+
+        Returns:
+            The outcome of an effect that took place; None otherwise. A call that came back after
+            all knows better than whoever was asked, so its own outcome stays.
+
+        Raises:
+            Conflict: it is said to have failed, and it came back with a success.
+        """
+        row = session.get(EffectRow, key.identity, with_for_update=True)
+        if row is not None and row.state == "done":
+            if resolution == "failed":
+                raise Conflict(
+                    "The call came back meanwhile: it took effect.",
+                    remedy="Answer done; what it returned is known.",
+                )
+            return ActionOutcome(row.value, row.cut, row.call_id)
+        if resolution != "done":
+            if row is not None:
+                session.delete(row)
+            return None
+        now = self._clock.now()
+        if row is None:
+            row = self._row(key, "", None, now)
+            session.add(row)
+        row.state, row.value, row.cut, row.finished_at = "done", value, None, now
+        return ActionOutcome(value, None, row.call_id)
+
+    def _look_up(
+        self, session: Session, key: EffectKey, holder: str | None
+    ) -> ActionOutcome | None:
+        # Locked: a call that comes back at this moment is not overwritten with `unknown`.
+        row = session.get(EffectRow, key.identity, with_for_update=True)
         if row is None:
             return None
         if row.fingerprint != key.fingerprint:
@@ -118,10 +210,9 @@ class EffectStore:
             )
         if row.state == "done":
             return ActionOutcome(row.value, row.cut, row.call_id)
-        died = row.state == "in_flight" and row.lease_until <= self._clock.now()
-        if row.state == "in_flight" and not died:
+        if row.state == "in_flight" and not self._cut_off(row, holder):
             raise _in_flight()
-        if key.effect == "idempotent":
+        if key.repeatable:
             session.delete(row)
             return None
         row.state = "unknown"
@@ -133,20 +224,42 @@ class EffectStore:
             extra={"first_call_id": row.call_id},
         )
 
-    def _reserve(self, session: Session, key: EffectKey, call_id: str) -> None:
-        now = self._clock.now()
-        session.add(
-            EffectRow(
-                tenant=key.tenant,
-                owner=key.owner,
-                key=key.key,
-                action=key.action,
-                fingerprint=key.fingerprint,
-                state="in_flight",
-                call_id=call_id,
-                started_at=now,
-                lease_until=now + self._lease,
-            )
+    def _cut_off(self, row: EffectRow, holder: str | None) -> bool:
+        """Whether nobody who may still write is at it."""
+        if holder is not None and row.holder is not None and row.holder != holder:
+            return True
+        return row.lease_until <= self._clock.now()
+
+    def _reserve(
+        self,
+        session: Session,
+        key: EffectKey,
+        call_id: str,
+        holder: str | None,
+        fence: Fence | None,
+    ) -> None:
+        if fence is not None:
+            fence(session)
+        session.add(self._row(key, call_id, holder, self._clock.now()))
+
+    def _confirm(self, session: Session, key: EffectKey, call_id: str, fence: Fence) -> None:
+        fence(session)
+        row = session.get(EffectRow, key.identity, with_for_update=True)
+        if row is None or row.call_id != call_id or row.state != "in_flight":
+            raise Conflict("The call was taken to have been cut off before it began.")
+
+    def _row(self, key: EffectKey, call_id: str, holder: str | None, now: datetime) -> EffectRow:
+        return EffectRow(
+            tenant=key.tenant,
+            owner=key.owner,
+            key=key.key,
+            action=key.action,
+            fingerprint=key.fingerprint,
+            state="in_flight",
+            call_id=call_id,
+            holder=holder,
+            started_at=now,
+            lease_until=now + self._lease,
         )
 
 
@@ -157,19 +270,23 @@ def _in_flight() -> Conflict:
     )
 
 
-def _mine(key: EffectKey, call_id: str) -> list[Any]:
+def _mine(key: EffectKey, call_id: str, states: Collection[str]) -> list[Any]:
     return [
         EffectRow.tenant == key.tenant,
         EffectRow.owner == key.owner,
         EffectRow.key == key.key,
         EffectRow.call_id == call_id,
-        EffectRow.state == "in_flight",
+        EffectRow.state.in_(states),
     ]
 
 
-def _update(session: Session, /, key: EffectKey, call_id: str, **values: Any) -> None:
-    session.execute(update(EffectRow).where(*_mine(key, call_id)).values(**values))
+def _update(
+    session: Session, /, key: EffectKey, call_id: str, states: Collection[str], **values: Any
+) -> bool:
+    query = update(EffectRow).where(*_mine(key, call_id, states)).values(**values)
+    return session.execute(query.returning(EffectRow.call_id)).first() is not None
 
 
 def _delete(session: Session, key: EffectKey, call_id: str) -> None:
-    session.execute(delete(EffectRow).where(*_mine(key, call_id)))
+    # Of a call that was given up for lost, too: nobody needs to wonder any more.
+    session.execute(delete(EffectRow).where(*_mine(key, call_id, _OPEN)))

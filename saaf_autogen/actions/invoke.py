@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.actions.context import ActionContext, ContextFactory
 from saaf_autogen.actions.definition import ActionDefinition
-from saaf_autogen.actions.effects import EffectKey, EffectStore
+from saaf_autogen.actions.effects import EffectKey, EffectStore, Fence
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
 from saaf_autogen.audit import AuditLog, AuditOutcome, AuditRecord, CallIds, Decision, Door
@@ -24,7 +24,6 @@ from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import (
     ApprovalRequired,
-    AuditUnavailable,
     ResourceDenied,
     SaafError,
     TimedOut,
@@ -38,12 +37,16 @@ from saaf_autogen.settings import LimitSettings
 __all__ = ["Call", "Door", "Invoker"]
 
 _COVERED = "scopes and grants cover the call"
+_PAUSE_S = 0.5
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Call:
-    """A caller asks for an action."""
+    """A caller asks for an action.
+
+    ``holder`` and ``fence`` are of a run's worker: see ``LocalPort``.
+    """
 
     name: str
     arguments: Mapping[str, Any]
@@ -52,6 +55,8 @@ class Call:
     run_id: str | None = None
     idempotency_key: str | None = None
     address: str | None = None
+    holder: str | None = None
+    fence: Fence | None = None
 
 
 @dataclass
@@ -149,7 +154,7 @@ class Invoker:
         self._policy.require_scopes(call.principal, action.spec.scopes, action=call.name)
         attempt.arguments = action.validate(call.arguments)
         attempt.resources = await self._resources(action, context, attempt.arguments)
-        return await self._look_up(action, attempt)
+        return await self._look_up(action, context, attempt)
 
     async def _resources(
         self, action: ActionDefinition, context: ActionContext, arguments: Mapping[str, Any]
@@ -170,7 +175,9 @@ class Invoker:
                 )
         return names
 
-    async def _look_up(self, action: ActionDefinition, attempt: _Attempt) -> ActionOutcome | None:
+    async def _look_up(
+        self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
+    ) -> ActionOutcome | None:
         if action.spec.effect == "read":
             return None
         call = attempt.call
@@ -180,8 +187,10 @@ class Invoker:
             action=call.name,
             arguments=call.arguments,
             effect=action.spec.effect,
+            keyed=action.spec.keyed,
         )
-        return await self._effects.look_up(attempt.key)
+        context.idempotency_key = attempt.key.handed_on
+        return await self._effects.look_up(attempt.key, call.holder)
 
     async def _read(
         self, action: ActionDefinition, context: ActionContext, attempt: _Attempt
@@ -204,18 +213,15 @@ class Invoker:
         key = attempt.key
         if key is None:
             raise SaafError("A write came without its effect key.")
-        try:
-            await self._effects.reserve(key, attempt.call_id)
-        except SaafError as refusal:
-            self._audit.note(self._record(attempt, "denied", refusal.detail))
-            raise
+        await self._reserve(key, attempt)
+        reserved = self._clock.monotonic()
         try:
             await self._audit.write(self._record(attempt, "allowed", _COVERED))
+            await self._confirm(key, attempt, reserved)
         except BaseException as error:
             await self._effects.release(key, attempt.call_id)
-            if isinstance(error, AuditUnavailable):
-                # Nobody knows whether the intent was stored; that nothing was done is told later.
-                self._audit.note(self._outcome(attempt, error.code))
+            # The intent may be stored; that nothing was done is told with it or later.
+            self._audit.note(self._outcome(attempt, _code(error)))
             raise
         try:
             result = await self._execute(action, context, attempt)
@@ -231,10 +237,28 @@ class Invoker:
         self._audit.note(self._outcome(attempt, "ok"))
         return result
 
+    async def _reserve(self, key: EffectKey, attempt: _Attempt) -> None:
+        call = attempt.call
+        try:
+            await self._effects.reserve(key, attempt.call_id, holder=call.holder, fence=call.fence)
+        except SaafError as refusal:
+            self._audit.note(self._record(attempt, "denied", refusal.detail))
+            raise
+        except Exception as fault:
+            # A boundary: the store is away, or the fence said no. Nothing was begun.
+            reason = f"the call could not begin ({type(fault).__name__})"
+            self._audit.note(self._record(attempt, "denied", reason))
+            raise
+
+    async def _confirm(self, key: EffectKey, attempt: _Attempt, reserved: float) -> None:
+        """A process that was paused between its mark and the call may have lost both."""
+        fence = attempt.call.fence
+        if fence is not None and self._clock.monotonic() - reserved > _PAUSE_S:
+            await self._effects.confirm(key, attempt.call_id, fence)
+
     async def _close_failed(self, key: EffectKey, attempt: _Attempt, error: BaseException) -> None:
         """A refusal by the handler had no effect; after anything else nobody can know."""
-        code = error.code if isinstance(error, SaafError) else type(error).__name__
-        self._audit.note(self._outcome(attempt, code))
+        self._audit.note(self._outcome(attempt, _code(error)))
         refused = isinstance(error, SaafError) and error.status < 500
         try:
             if refused:
@@ -291,6 +315,10 @@ class Invoker:
         return AuditOutcome(
             attempt.call_id, self._clock.now(), attempt.call.principal.tenant, outcome, duration_ms
         )
+
+
+def _code(error: BaseException) -> str:
+    return error.code if isinstance(error, SaafError) else type(error).__name__
 
 
 def _fill(template: str, arguments: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ class ActionSpec:
         effect: whether and how it may be repeated.
         parameters: JSON Schema (an object) of the arguments, without the context.
         returns: JSON Schema of the value.
+        keyed: a write that may be repeated under its key: another system remembers the key.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ActionSpec:
     effect: Effect
     parameters: dict[str, Any]
     returns: dict[str, Any] = field(default_factory=dict)
+    keyed: bool = False
 
     @property
     def tool_name(self) -> str:

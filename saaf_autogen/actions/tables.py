@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String, Text
+from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from saaf_autogen.db import Base, UtcTime, tenant_column
@@ -22,6 +22,7 @@ class EffectRow(Base):
     """
 
     __tablename__ = "action_effects"
+    __table_args__ = (Index("ix_action_effects_started_at", "started_at"),)
 
     tenant: Mapped[str] = tenant_column(primary_key=True)
     owner: Mapped[str] = mapped_column(String(64), primary_key=True)

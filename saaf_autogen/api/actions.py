@@ -37,7 +37,11 @@ def action_router(invoker: Invoker) -> APIRouter:
         openapi_extra={"security": security_of([])},
     )
     async def list_actions(caller: Caller) -> dict[str, Any]:
-        """Name, description, scopes, effect and schemas of each action that you may call."""
+        """Name, description, scopes, effect and schemas of each action that you may call.
+
+        An action that is ``keyed`` is a write that may be repeated with its Idempotency-Key: it
+        hands a key of its own on to a system that remembers keys.
+        """
         return {"data": [_describe(spec) for spec in invoker.visible_to(caller)]}
 
     return router
@@ -97,6 +101,7 @@ def _describe(spec: ActionSpec) -> dict[str, Any]:
         "description": spec.description,
         "scopes": list(spec.scopes),
         "effect": spec.effect,
+        "keyed": spec.keyed,
         "parameters": spec.parameters,
         "returns": spec.returns,
     }
@@ -144,4 +149,5 @@ def _operation(definition: ActionDefinition, components: dict[str, Any]) -> dict
         },
         "security": security_of(spec.scopes),
         "x-saaf-effect": spec.effect,
+        "x-saaf-keyed": spec.keyed,
     }

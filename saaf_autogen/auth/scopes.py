@@ -32,6 +32,8 @@ SCOPES: tuple[Scope, ...] = (
     Scope("agents:run", "Start runs of agents."),
     Scope("runs:read", "Read your own runs and their events."),
     Scope("runs:cancel", "Cancel your own runs."),
+    Scope("runs:input", "Answer what your own runs wait for."),
+    Scope("runs:prioritize", "Start runs that go before those of others."),
     Scope("threads:read", "Read your own threads."),
     Scope("approvals:decide", "Decide on actions that wait for an approval."),
     Scope("webhooks:manage", "Manage where callbacks go and their secrets."),

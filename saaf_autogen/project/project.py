@@ -19,18 +19,31 @@ from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.embeddings import open_library
 from saaf_autogen.errors import ConfigurationError, NotFound
-from saaf_autogen.journal import TurnRequest
+from saaf_autogen.journal import TurnHost, TurnRequest
 from saaf_autogen.limits import Limits
 from saaf_autogen.project.deployment import Deployment
 from saaf_autogen.project.identity import Identity
 from saaf_autogen.project.state import ClientSecrets, open_state
 from saaf_autogen.project.stores import (
     SampleProgress,
-    engine_url,
     open_database,
     open_warehouses,
 )
-from saaf_autogen.runs import Agent, CallbackDeliverer, DbosEngine, Notifier, RunService
+from saaf_autogen.project.turn_port import TurnPort
+from saaf_autogen.runs import (
+    Agent,
+    CallbackDeliverer,
+    ClaimRules,
+    Notifier,
+    NoWorker,
+    Presence,
+    RunEngine,
+    RunExecution,
+    RunService,
+    Worker,
+)
+from saaf_autogen.runs.releases import release_of
+from saaf_autogen.runs.usage import prices_of
 from saaf_autogen.semantic.context import ContextBuilder
 from saaf_autogen.settings import ServerSettings
 from saaf_autogen.teams.executor import TeamExecutor
@@ -52,6 +65,7 @@ class Project:
         server: where this host is known, if not as ``saaf.yaml`` says.
         progress: told of samples being built: table, rows done, rows in all.
         clock: the time.
+        works: whether this process executes runs, or leaves them to others.
     """
 
     def __init__(
@@ -61,10 +75,12 @@ class Project:
         server: ServerSettings | None = None,
         progress: SampleProgress | None = None,
         clock: Clock | None = None,
+        works: bool = True,
     ) -> None:
         settings = deployment.settings
         clock = clock or SystemClock()
         self.clock = clock
+        self._works = works
         self.deployment = deployment
         self.settings = settings
         self.server = server or settings.server
@@ -114,8 +130,10 @@ class Project:
             standing=self.identity.standing,
         )
         self.models = ModelRegistry(settings.models, clock=clock)
+        self.prices = prices_of(settings.models)
         self._open_runs(clock)
         self._started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @classmethod
     async def open(
@@ -129,13 +147,10 @@ class Project:
         return await asyncio.to_thread(lambda: cls(deployment, server=server, progress=progress))
 
     async def start(self) -> None:
-        """Execute runs and deliver callbacks; runs that a crash interrupted continue.
-
-        Raises:
-            ConfigurationError: another engine works in this process or on this store.
-        """
+        """Execute runs and deliver callbacks; runs that a crash interrupted continue."""
         if self._started:
             return
+        self._loop = asyncio.get_running_loop()
         await self.engine.launch()
         await self._callbacks.launch()
         await self.identity.start()
@@ -204,14 +219,8 @@ class Project:
         self._egress = EgressClient(
             settings.egress.allow, timeout_s=settings.runs.callback_timeout_s
         )
-        self.engine = DbosEngine(
-            self.database,
-            executor,
-            settings.runs,
-            url=engine_url(self.deployment, self.state),
-            notifier=notifier,
-            clock=clock,
-        )
+        release = release_of(settings.runs, os.environ)
+        self.engine = self._engine(executor, notifier, release)
         self.runs = RunService(
             self.database,
             self.engine,
@@ -224,6 +233,7 @@ class Project:
             notifier=notifier,
             clock=clock,
             standing=self.identity.standing,
+            release=release,
         )
         self._callbacks = CallbackDeliverer(
             self.database,
@@ -234,6 +244,33 @@ class Project:
             clock=clock,
         )
 
+    def _engine(self, executor: TeamExecutor, notifier: Notifier, release: str) -> RunEngine:
+        settings = self.settings.runs
+        rules = ClaimRules(
+            settings.at_once,
+            {
+                each.id: each.concurrency
+                for each in self.deployment.agents.values()
+                if each.concurrency
+            },
+            release if settings.pinned else None,
+        )
+        if not self._works:
+            return NoWorker(rules)
+        return Worker(
+            self.database,
+            RunExecution(
+                self.database, executor, settings, self.settings.models, self.clock, notifier
+            ),
+            settings,
+            rules=rules,
+            presence=Presence(self.state / "workers"),
+            notifier=notifier,
+            clock=self.clock,
+            release=release,
+            on_close=self.models.close,
+        )
+
     def _agent(self, agent_id: str) -> Agent:
         definition = self.deployment.agents.get(agent_id)
         if definition is None:
@@ -241,12 +278,29 @@ class Project:
                 f"There is no agent {agent_id!r}.",
                 remedy=f"There are: {', '.join(sorted(self.deployment.agents)) or 'none'}.",
             )
+        priced = self.prices
         return Agent(
-            definition.id, definition.title, frozenset(definition.scopes), definition.snapshot()
+            definition.id,
+            definition.title,
+            frozenset(definition.scopes),
+            definition.snapshot(),
+            definition.limits,
+            definition.concurrency,
+            tuple(name for name in definition.models() if priced.get(name) is None),
         )
 
-    def _port_of_turn(self, request: TurnRequest) -> LocalPort:
-        return LocalPort(self.invoker, request.principal, door="tool", run_id=request.run)
+    def _port_of_turn(self, request: TurnRequest, host: TurnHost) -> TurnPort:
+        if self._loop is None:
+            raise ConfigurationError("The project executes no runs: it was not started.")
+        port = LocalPort(
+            self.invoker,
+            request.principal,
+            door="tool",
+            run_id=request.run,
+            holder=host.holder,
+            fence=host.fence,
+        )
+        return TurnPort(port, self._loop)
 
     async def _secret_of_client(self, tenant: str, client_id: str) -> str | None:
         try:

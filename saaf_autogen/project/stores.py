@@ -19,7 +19,6 @@ from saaf_autogen.sql import GuardedWarehouse, build_nycflights13
 __all__ = [
     "SampleProgress",
     "build_missing_samples",
-    "engine_url",
     "open_database",
     "open_warehouses",
 ]
@@ -49,14 +48,6 @@ def open_database(deployment: Deployment, state: Path) -> Database:
             remedy="Is it there, whole and writable, and is there room on its disk?",
         ) from error
     return database
-
-
-def engine_url(deployment: Deployment, state: Path) -> str:
-    """Where the run engine keeps its workflows: a file of its own, or the same PostgreSQL."""
-    url = _database_url(deployment)
-    if url is None or url.startswith("sqlite"):
-        return _private_file(state / "engine.sqlite")
-    return url
 
 
 def _private_file(path: Path) -> str:

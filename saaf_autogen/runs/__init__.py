@@ -1,8 +1,9 @@
 """Durable execution of agents: runs, events, callbacks."""
 
 from saaf_autogen.runs.callbacks import CallbackDeliverer
-from saaf_autogen.runs.dbos_engine import DbosEngine
-from saaf_autogen.runs.engine import RunEngine
+from saaf_autogen.runs.claims import ClaimRules
+from saaf_autogen.runs.engine import NoWorker, RunEngine
+from saaf_autogen.runs.execution import RunExecution
 from saaf_autogen.runs.model import (
     TERMINAL,
     Agent,
@@ -15,8 +16,10 @@ from saaf_autogen.runs.model import (
     Webhook,
 )
 from saaf_autogen.runs.notifier import Notifier
+from saaf_autogen.runs.presence import Presence
 from saaf_autogen.runs.service import Asking, RunService, SecretFor
 from saaf_autogen.runs.tables import CallbackRow, RunEventRow, RunRow
+from saaf_autogen.runs.worker import Chore, Worker
 
 __all__ = [
     "TERMINAL",
@@ -25,7 +28,12 @@ __all__ = [
     "Asking",
     "CallbackDeliverer",
     "CallbackRow",
-    "DbosEngine",
+    "Chore",
+    "ClaimRules",
+    "NoWorker",
+    "Presence",
+    "RunExecution",
+    "Worker",
     "Notifier",
     "Run",
     "RunEngine",

@@ -1,35 +1,93 @@
-"""What SAAF asks of a run engine, so that the library behind it can be replaced."""
+"""What SAAF asks of whoever executes runs, so that it can be replaced."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-__all__ = ["RunEngine"]
+from saaf_autogen.runs.claims import ClaimRules
+from saaf_autogen.runs.hold import Hold
+
+__all__ = ["NoWorker", "RunEngine"]
 
 
 class RunEngine(Protocol):
     """Executes runs durably. The run's row is the truth; the engine works it off."""
 
-    async def launch(self) -> None:
-        """Begin to work; runs that a crash interrupted are continued.
+    @property
+    def rules(self) -> ClaimRules:
+        """What bounds the runs that execute at once."""
+        ...
 
-        Raises:
-            ConfigurationError: another engine works in this process or on this store.
+    @property
+    def is_working(self) -> bool:
+        """Whether it takes up runs."""
+        ...
+
+    async def launch(self) -> None:
+        """Begin to work; runs that a crash interrupted are continued."""
+        ...
+
+    def reserve(self) -> str | None:
+        """A slot for a run that is about to be stored: the id of the worker, if one is free.
+
+        Every slot is given back, by ``begin`` or by ``give_back``.
         """
         ...
 
-    async def start(self, run_id: str) -> None:
-        """Take up a run whose row is committed, at once if there is a free slot."""
+    def begin(self, hold: Hold) -> None:
+        """Work off a run that was stored as held by the worker of a reserved slot."""
         ...
 
-    async def cancel(self, run_id: str) -> None:
-        """Stop a run whose cancellation is recorded, if it executes here."""
+    def give_back(self) -> None:
+        """The slot that was reserved is not needed."""
+        ...
+
+    def look(self) -> None:
+        """Look for waiting runs soon."""
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run whose cancellation is stored, if it executes here."""
         ...
 
     async def drain(self, grace_s: float = 0) -> None:
-        """Take up no more runs. Those still at work after ``grace_s`` continue at next launch."""
+        """Take up no more runs. Those still at work after ``grace_s`` are free for others."""
         ...
 
     async def close(self, grace_s: float = 0) -> None:
         """Drain, then stop."""
         ...
+
+
+class NoWorker:
+    """For processes that serve the API alone: other processes execute the runs."""
+
+    def __init__(self, rules: ClaimRules) -> None:
+        self.rules = rules
+        self.is_working = True
+
+    async def launch(self) -> None:
+        """Nothing to begin."""
+
+    def reserve(self) -> str | None:
+        """Never a slot."""
+        return None
+
+    def begin(self, hold: Hold) -> None:
+        """Never called: no slot is reserved."""
+        raise AssertionError(f"{hold} was begun without a worker")
+
+    def give_back(self) -> None:
+        """Nothing was reserved."""
+
+    def look(self) -> None:
+        """Workers look by themselves."""
+
+    def cancel(self, run_id: str) -> None:
+        """Workers look by themselves."""
+
+    async def drain(self, grace_s: float = 0) -> None:
+        """Nothing is at work."""
+
+    async def close(self, grace_s: float = 0) -> None:
+        """Nothing is at work."""

@@ -9,11 +9,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from saaf_autogen.crypto import digest
-from saaf_autogen.runs.model import TERMINAL, RunEvent
+from saaf_autogen.runs.model import RunEvent
 from saaf_autogen.runs.tables import RunEventRow, RunRow
 from saaf_autogen.runs.text import canonical, clean_json, clean_text
 
-__all__ = ["append", "append_event", "read_events"]
+__all__ = ["append", "append_new", "read_events"]
 
 _MAX_KEY = 400
 _MAX_BATCH = 1_000
@@ -21,25 +21,14 @@ _MAX_BATCH = 1_000
 _MAX_SEQ = 2**31 - 1
 
 
-def append_event(
-    session: Session, run_id: str, kind: str, key: str, data: dict[str, Any], now: datetime
-) -> int | None:
-    """Add an entry to the log of a run that has not ended; its id, or None when it has.
+def append(
+    session: Session, run: RunRow, kind: str, key: str, data: dict[str, Any], now: datetime
+) -> int:
+    """Add an entry to the log of a run that the caller holds the lock of; its id.
 
     A replay adds nothing twice: the same key with the same data is the entry that is there. With
     other data, as from a model that answered differently, it is a new entry (``key~2``, …).
     """
-    # The lock on the run orders the writers of its log.
-    run = session.get(RunRow, run_id, with_for_update=True)
-    if run is None or run.status in TERMINAL:
-        return None
-    return append(session, run, kind, key, data, now)
-
-
-def append(
-    session: Session, run: RunRow, kind: str, key: str, data: dict[str, Any], now: datetime
-) -> int:
-    """As ``append_event``, for a run that the caller holds the lock of."""
     content = clean_json(data)
     mark = digest(canonical([kind, content]))
     base = clean_text(key)
@@ -50,20 +39,18 @@ def append(
             return found.seq
         attempt += 1
         name = f"{base}~{attempt}"
-    run.last_event += 1
-    session.add(
-        RunEventRow(
-            run_id=run.id,
-            seq=run.last_event,
-            tenant=run.tenant,
-            key=name,
-            type=kind,
-            data=content,
-            digest=mark,
-            at=now,
-        )
-    )
-    session.flush()
+    _insert(session, run, kind, name, content, mark, now)
+    return run.last_event
+
+
+def append_new(
+    session: Session, run: RunRow, kind: str, key: str, data: dict[str, Any], now: datetime
+) -> int:
+    """As ``append``, for a key that certainly is not there yet."""
+    content = clean_json(data)
+    name = clean_text(key)
+    name = name if len(name) <= _MAX_KEY else digest(name)
+    _insert(session, run, kind, name, content, digest(canonical([kind, content])), now)
     return run.last_event
 
 
@@ -81,6 +68,30 @@ def read_events(
         RunEvent(id=row.seq, type=row.type, data=row.data, at=row.at)
         for row in session.scalars(query)
     ]
+
+
+def _insert(
+    session: Session,
+    run: RunRow,
+    kind: str,
+    name: str,
+    content: Any,
+    mark: str,
+    now: datetime,
+) -> None:
+    run.last_event += 1
+    session.add(
+        RunEventRow(
+            run_id=run.id,
+            seq=run.last_event,
+            tenant=run.tenant,
+            key=name,
+            type=kind,
+            data=content,
+            digest=mark,
+            at=now,
+        )
+    )
 
 
 def _find(session: Session, run_id: str, key: str) -> RunEventRow | None:

@@ -1,47 +1,48 @@
-"""How a run is executed, step by step, whatever engine makes the steps durable."""
+"""A run that a worker holds, worked off turn by turn up to its end or to a human's answer."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 import traceback
-from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from saaf_autogen.clock import Clock
 from saaf_autogen.db import Database, is_away
 from saaf_autogen.errors import LimitReached, SaafError, TimedOut
-from saaf_autogen.journal import TurnEvent, TurnExecutor, TurnRequest, TurnResult
-from saaf_autogen.runs import store
-from saaf_autogen.runs.event_log import append_event
+from saaf_autogen.journal import Fenced, Question, TurnExecutor, TurnRequest, TurnResult
+from saaf_autogen.runs import history, questions, store
+from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.model import EndStatus, RunWork
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier
+from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.runs.text import clean_json
-from saaf_autogen.settings import RunSettings
+from saaf_autogen.runs.usage import Meter, prices_of
+from saaf_autogen.runs.writer import Gate, TurnWriter, entries_of
+from saaf_autogen.settings import ModelSettings, RunSettings
 
 __all__ = ["Control", "RunExecution", "StopReason"]
 
 _logger = logging.getLogger(__name__)
-StopReason = Literal["cancelled", "timed_out", "closing"]
-Params = ParamSpec("Params")
+StopReason = Literal["cancelled", "closing", "fenced"]
 Result = TypeVar("Result")
-_STOP_GRACE_S = 0.4
+_STOP_GRACE_S = 0.8
+_LAST_CALLS_S = 5.0
 _RETRY_S = (0.1, 0.3, 1.0, 3.0)
 
 
 class Control:
-    """The reins of one execution: why it should stop, and when its time is over.
+    """The reins of one execution; used from the worker's own event loop."""
 
-    The time counts from the moment that this process took the run up: a host that was down for an
-    hour must not find all its runs timed out.
-    """
-
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self) -> None:
         self.stopped: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
-        self._deadline = time.monotonic() + timeout_s
 
     def stop(self, reason: StopReason) -> None:
         """Ask for the end; the first reason counts."""
@@ -51,23 +52,17 @@ class Control:
     @property
     def reason(self) -> StopReason | None:
         """Why it should stop, or None."""
-        if self.stopped.done():
-            return self.stopped.result()
-        return "timed_out" if self.remaining <= 0 else None
-
-    @property
-    def remaining(self) -> float:
-        """Seconds left."""
-        return max(0.0, self._deadline - time.monotonic())
+        return self.stopped.result() if self.stopped.done() else None
 
 
 class RunExecution:
-    """The parts of a run's execution; each may be repeated without harm.
+    """Works off runs that are held here.
 
     Args:
         database: SAAF's store.
         executor: does the turns.
         settings: limits.
+        models: the deployment's models, for their prices.
         clock: the time that is written down.
         notifier: told of each event.
     """
@@ -77,131 +72,169 @@ class RunExecution:
         database: Database,
         executor: TurnExecutor,
         settings: RunSettings,
+        models: Mapping[str, ModelSettings],
         clock: Clock,
         notifier: Notifier,
     ) -> None:
-        self.database = database
-        self.settings = settings
+        self._database = database
+        self._settings = settings
         self._executor = executor
+        self._prices = prices_of(models)
         self._clock = clock
         self._notifier = notifier
         self._strays: set[asyncio.Task[TurnResult]] = set()
 
-    async def begin(self, run_id: str, control: Control) -> RunWork | None:
-        """Mark the run as running; None when there is nothing left to do."""
-        work = await self._insist(control, store.begin, run_id, self._clock.now())
-        if work:
-            self._notifier.notify(run_id)
-        return work
+    async def work_off(self, hold: Hold, control: Control, gate: Gate) -> bool:
+        """Go on with a run for as long as it is held here and needs nobody.
 
-    async def turn(
-        self, work: RunWork, number: int, state: dict[str, Any] | None, control: Control
-    ) -> dict[str, Any]:
-        """Do one turn; what comes out is JSON and never an exception of the team.
+        False when it is still held and should be given back: this worker stops.
 
-        ``end`` is None while the run goes on.
+        Args:
+            hold: this worker's hold on it.
+            control: how it is stopped.
+            gate: asked before each call.
 
         Raises:
-            CancelledError: this process closes; the turn is to be done again.
+            Fenced: another worker has it.
         """
-        request = TurnRequest(
-            run=work.id,
-            agent=work.agent_id,
-            definition=work.definition,
-            principal=work.principal,
-            turn=number,
-            task=work.input if number == 0 else None,
-            state=state,
+        work = await self._insist(control, store.load, hold)
+        self._notifier.notify(hold.run_id)
+        if work.cancel_requested:
+            control.stop("cancelled")
+        segment = _Segment(work, Meter(work.limits, self._prices, work.usage))
+        while True:
+            if control.reason == "closing":
+                return False
+            over = await self._turn(segment, control, gate)
+            if over is not None:
+                return over
+
+    async def _turn(self, segment: _Segment, control: Control, gate: Gate) -> bool | None:
+        """One turn and its storing; as ``work_off``, or None when the next turn may come."""
+        writer = await self._writer(segment, control, gate)
+        try:
+            result = await self._execute(segment, writer, control)
+            if result is None:
+                return False
+            if isinstance(result, TurnResult):
+                await self._store(segment, result, writer)
+                return True if result.finished or result.question else None
+            await self._end(segment, writer, *result)
+            return True
+        finally:
+            await writer.close()
+
+    async def _writer(self, segment: _Segment, control: Control, gate: Gate) -> TurnWriter:
+        work = segment.work
+        entries = None
+        if segment.redone:
+            entries = await self._insist(control, entries_of, work.hold.run_id, segment.number)
+        return TurnWriter(
+            self._database,
+            work.hold,
+            segment.number,
+            entries,
+            meter=segment.meter,
+            gate=gate,
+            clock=self._clock,
+            notifier=self._notifier,
         )
 
-        async def emit(event: TurnEvent) -> None:
-            await self._insist(
-                control,
-                append_event,
-                work.id,
-                event.type,
-                f"{number}:{event.key}",
-                dict(event.data),
-                self._clock.now(),
-            )
-            self._notifier.notify(work.id)
-
-        task = asyncio.create_task(self._execute(request, emit))
+    async def _execute(
+        self, segment: _Segment, writer: TurnWriter, control: Control
+    ) -> TurnResult | tuple[EndStatus, dict[str, Any] | None] | None:
+        """What the turn came to: a result, an end of the run, or None when it is to be left."""
+        try:
+            segment.meter.permit_turn()
+        except LimitReached as error:
+            return "failed", error.problem()
+        if control.reason is None and segment.left_s <= 0:
+            return "timed_out", _too_long(segment)
+        task = asyncio.create_task(self._executor.execute(segment.request, writer))
         try:
             waited: set[asyncio.Future[Any]] = {task, control.stopped}
             await asyncio.wait(
                 waited,
-                timeout=control.remaining,
+                timeout=segment.left_s,
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if task.done():
-                return _outcome(task, work, number)
-            reason = control.reason or "timed_out"
+            if not task.done() and control.reason == "closing":
+                await _last_calls(task, writer)
+            if not task.done():
+                reason = control.reason
+                if reason is None:
+                    return "timed_out", _too_long(segment)
+                return ("cancelled", None) if reason == "cancelled" else None
         finally:
             await self._stop(task)
-        if reason == "closing":
-            raise asyncio.CancelledError
-        return {"end": reason}
+        return _outcome(task, segment)
 
-    async def finish(
-        self, work: RunWork, outcome: dict[str, Any], usage: dict[str, int], control: Control
-    ) -> None:
-        """End the run as its last outcome says."""
-        status: EndStatus = outcome["end"]
-        error = outcome.get("error")
-        if status == "timed_out":
-            limit = self.settings.timeout_s
-            error = TimedOut(
-                f"The run took longer than {limit:g} s.", remedy="Raise runs.timeout_s."
-            ).problem()
-        await self.end(
-            work.id, status, control, output=outcome.get("output"), error=error, usage=usage
-        )
+    async def _store(self, segment: _Segment, result: TurnResult, writer: TurnWriter) -> None:
+        """The turn's end: its state, what it used, and the run's end or its question."""
+        number, before = segment.number, segment.state
+        state = None if result.state is None else clean_json(result.state)
+        if state is not None:
+            segment.meter.turn_done()
+        usage, active_s, now = segment.meter.state(), segment.active_s, self._clock.now()
 
-    async def end(
+        def save(session: Session, row: RunRow) -> None:
+            if row.turn != number:
+                return  # it was stored, and only the answer of the commit was lost
+            row.active_s = active_s
+            if state is not None:
+                row.usage = usage
+                history.add_turn(session, row, before, state, now)
+                row.turn += 1
+                writer.forget(session)
+            if result.question is not None:
+                self._ask(session, row, result.question)
+            elif result.finished:
+                output = clean_json(result.output)
+                store.finish_row(session, row, "completed", now, output=output, delay_s=self._delay)
+
+        if state is not None:
+            writer.drop_entries()
+        await writer.commit(save)
+        segment.advance(state)
+        if result.finished:
+            self._ended(segment.work, "completed", None)
+        self._notifier.notify(segment.work.hold.run_id)
+
+    def _ask(self, session: Session, row: RunRow, question: Question) -> None:
+        now = self._clock.now()
+        expires_at = now + timedelta(days=self._settings.input_days)
+        row.status, row.worker = "input_required", None
+        questions.ask(session, row, question, now, expires_at)
+
+    async def _end(
         self,
-        run_id: str,
+        segment: _Segment,
+        writer: TurnWriter,
         status: EndStatus,
-        control: Control | None,
-        *,
-        output: str | None = None,
-        error: dict[str, Any] | None = None,
-        usage: dict[str, int] | None = None,
+        error: dict[str, Any] | None,
     ) -> None:
-        """Write a terminal state, unless there is one."""
-        await self._insist(
-            control,
-            store.finish,
-            run_id,
-            status,
-            self._clock.now(),
-            output=output,
-            error=error,
-            usage=usage,
-            callback_delay_s=(self.settings.callback_delays_s or [0])[0],
-        )
+        """End the run otherwise than by its team's own end."""
+        usage, active_s, now = segment.meter.state(), segment.active_s, self._clock.now()
+
+        def save(session: Session, row: RunRow) -> None:
+            row.usage, row.active_s = usage, active_s
+            writer.forget(session)
+            store.finish_row(session, row, status, now, error=error, delay_s=self._delay)
+
+        writer.drop_entries()
+        await writer.commit(save)
+        self._ended(segment.work, status, error)
+
+    def _ended(self, work: RunWork, status: EndStatus, error: dict[str, Any] | None) -> None:
         code = f" ({error['code']})" if error else ""
-        _logger.log(
-            logging.WARNING if status == "failed" else logging.INFO,
-            "run %s %s%s",
-            run_id,
-            status,
-            code,
-        )
-        self._notifier.notify(run_id)
+        level = logging.WARNING if status == "failed" else logging.INFO
+        _logger.log(level, "run %s %s%s", work.hold.run_id, status, code)
+        self._notifier.notify(work.hold.run_id)
         self._notifier.notify(CALLBACKS)
 
-    def out_of_turns(self) -> dict[str, Any]:
-        """The outcome of a team that does not come to an end."""
-        error = LimitReached(
-            f"The team did not finish within {self.settings.max_turns} turns.",
-            remedy="Raise runs.max_turns, or give the team a termination condition.",
-            extra={"reason": "max_turns"},
-        )
-        return {"end": "failed", "error": error.problem()}
-
-    async def _execute(self, request: TurnRequest, emit: Any) -> TurnResult:
-        return await self._executor.execute(request, emit)
+    @property
+    def _delay(self) -> float:
+        return (self._settings.callback_delays_s or [0])[0]
 
     async def _stop(self, task: asyncio.Task[TurnResult]) -> None:
         if task.done():
@@ -215,50 +248,105 @@ class RunExecution:
             task.add_done_callback(self._strays.discard)
         task.add_done_callback(_retrieve)
 
-    async def _insist(
-        self,
-        control: Control | None,
-        work: Callable[..., Result],
-        *args: Any,
-        **kwargs: Any,
-    ) -> Result:
+    async def _insist(self, control: Control, work: Callable[..., Result], *args: Any) -> Result:
         """A transaction that is tried again while the store is not there."""
         attempt = 0
         while True:
             try:
-                return await self.database.run(work, *args, **kwargs)
+                return await self._database.run(work, *args)
             except SQLAlchemyError as error:
                 if not is_away(error):
                     raise
-                if control and control.stopped.done() and control.reason == "closing":
-                    raise asyncio.CancelledError from error
+                if control.reason in ("closing", "fenced"):
+                    raise Fenced("stopped while the store was away") from error
                 _logger.warning("the store is not available (%s)", type(error).__name__)
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
 
 
-def _outcome(task: asyncio.Task[TurnResult], work: RunWork, number: int) -> dict[str, Any]:
+class _Segment:
+    """Where a run stands while it is held here."""
+
+    def __init__(self, work: RunWork, meter: Meter) -> None:
+        self.work = work
+        self.meter = meter
+        self.number = work.turn
+        self.state = work.state
+        self.redone = work.redone
+        self._answer = work.answer
+        self._started = time.monotonic()
+
+    @property
+    def request(self) -> TurnRequest:
+        """The turn that comes next."""
+        work = self.work
+        return TurnRequest(
+            run=work.hold.run_id,
+            agent=work.agent_id,
+            definition=work.definition,
+            principal=work.principal,
+            turn=self.number,
+            task=work.input if self.number == 0 else None,
+            # A copy: the next change is told from what the state was, whatever a team does to it.
+            state=None if self.state is None else json.loads(json.dumps(self.state)),
+            answer=self._answer,
+        )
+
+    @property
+    def active_s(self) -> float:
+        """Seconds at work so far, over all workers."""
+        return round(self.work.active_s + time.monotonic() - self._started, 3)
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until its time is over."""
+        return max(0.0, self.work.limits.timeout_s - self.active_s)
+
+    def advance(self, state: dict[str, Any] | None) -> None:
+        """A turn was stored."""
+        if state is not None:
+            self.state, self.number = state, self.number + 1
+            self.redone, self._answer = False, None
+
+
+async def _last_calls(task: asyncio.Task[TurnResult], writer: TurnWriter) -> None:
+    """Let calls in flight end and be remembered: cut off, a write's fate would be unknown."""
+    end = time.monotonic() + _LAST_CALLS_S
+    while writer.calls_in_flight and not task.done() and time.monotonic() < end:
+        await asyncio.wait({task}, timeout=0.02)
+    if not task.done():
+        await writer.settle()
+
+
+def _outcome(
+    task: asyncio.Task[TurnResult], segment: _Segment
+) -> TurnResult | tuple[EndStatus, dict[str, Any]]:
+    run_id = segment.work.hold.run_id
     if task.cancelled():
-        _logger.error("run %s turn %d cancelled itself", work.id, number)
-        return {"end": "failed", "error": _internal().problem()}
+        _logger.error("run %s turn %d cancelled itself", run_id, segment.number)
+        return "failed", _internal().problem()
     error = task.exception()
+    if isinstance(error, Fenced):
+        raise error
     if isinstance(error, SaafError):
-        return {"end": "failed", "error": clean_json(error.problem())}
+        return "failed", clean_json(error.problem())
     if error is not None:
         # The text of a foreign error may hold secrets: its type and place are all that is kept.
         frames = traceback.extract_tb(error.__traceback__)
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-        _logger.error(
-            "run %s turn %d failed: %s at %s", work.id, number, type(error).__name__, place
-        )
-        return {"end": "failed", "error": _internal().problem()}
-    result = task.result()
-    return {
-        "end": "completed" if result.finished else None,
-        "state": clean_json(result.state),
-        "output": clean_json(result.output),
-        "usage": clean_json(result.usage),
-    }
+        kind = type(error).__name__
+        _logger.error("run %s turn %d failed: %s at %s", run_id, segment.number, kind, place)
+        return "failed", _internal().problem()
+    return task.result()
+
+
+def _too_long(segment: _Segment) -> dict[str, Any]:
+    limit = segment.work.limits.timeout_s
+    return TimedOut(
+        f"The run was at work for longer than {limit:g} s.",
+        remedy="Ask for a longer timeout_s, or raise runs.timeout_s.",
+        extra={"reason": "timeout_s"},
+    ).problem()
 
 
 def _internal() -> SaafError:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from saaf_autogen.auth.principal import Principal
+from saaf_autogen.journal import Answer
+from saaf_autogen.runs.hold import Hold
+from saaf_autogen.runs.inputs import QuestionView
+from saaf_autogen.runs.limits import RunLimits
 from saaf_autogen.runs.text import canonical, clean_json
+from saaf_autogen.runs.usage import RunUsage
+from saaf_autogen.settings import AgentLimitSettings
 
 __all__ = [
     "TERMINAL",
     "Agent",
     "AgentLookup",
+    "Budget",
     "EndStatus",
     "Run",
     "RunEvent",
@@ -43,8 +50,23 @@ class Webhook(BaseModel):
     url: Annotated[str, Field(min_length=1, max_length=2048)]
 
 
+class Budget(BaseModel):
+    """The most that a run may use; what is absent is bounded by the deployment alone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tokens: Annotated[int, Field(ge=1)] | None = None
+    usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    tool_calls: Annotated[int, Field(ge=1)] | None = None
+    turns: Annotated[int, Field(ge=1)] | None = None
+
+
 class RunRequest(BaseModel):
-    """What a caller asks for."""
+    """What a caller asks for.
+
+    ``timeout_s`` bounds the seconds at work; waiting in a queue or for a human does not count.
+    ``after_seconds`` delays the start. Of runs that wait, the higher ``priority`` goes first.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +74,10 @@ class RunRequest(BaseModel):
     input: Annotated[str, Field(min_length=1, max_length=_MAX_INPUT)]
     metadata: dict[str, Any] = {}
     webhook: Webhook | None = None
+    priority: Annotated[int, Field(ge=-10, le=10)] = 0
+    after_seconds: Annotated[int, Field(ge=0, le=30 * 86_400)] = 0
+    timeout_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    budget: Budget = Budget()
 
     @field_validator("metadata")
     @classmethod
@@ -67,7 +93,10 @@ class RunRequest(BaseModel):
 
 
 class Run(BaseModel):
-    """A run as its owner sees it. ``error`` is an RFC 9457 problem document."""
+    """A run as its owner sees it. ``error`` is an RFC 9457 problem document.
+
+    ``attempts`` counts how often a worker took it up; ``question`` is what it waits for.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,8 +108,15 @@ class Run(BaseModel):
     output: str | None = None
     error: dict[str, Any] | None = None
     metadata: dict[str, Any] = {}
-    usage: dict[str, int] = {}
+    usage: RunUsage = RunUsage()
+    budget: Budget = Budget()
+    timeout_s: float | None = None
     webhook: Webhook | None = None
+    priority: int = 0
+    not_before: datetime | None = None
+    schedule_id: str | None = None
+    release: str = ""
+    question: QuestionView | None = None
     attempts: int = 0
     created_at: datetime
     started_at: datetime | None = None
@@ -118,28 +154,47 @@ class RunEvent(BaseModel):
 
 @dataclass(frozen=True)
 class RunWork:
-    """What the engine needs of a run."""
+    """What a worker needs of a run that it has just taken up.
 
-    id: str
+    Attributes:
+        redone: whether the turn may have been begun before, so that its journal counts.
+        active_s: seconds that workers have spent on it.
+    """
+
+    hold: Hold
+    tenant: str
     agent_id: str
     input: str
     definition: Mapping[str, Any]
     principal: Principal
+    limits: RunLimits
+    usage: Mapping[str, Any]
+    turn: int
+    state: dict[str, Any] | None
+    answer: Answer | None
+    redone: bool
+    active_s: float
     cancel_requested: bool
-    attempt: int
 
 
 @dataclass(frozen=True)
 class Agent:
     """An agent at the moment of a run's creation: its file, as data, is kept with the run.
 
-    ``scopes`` are the most that a run of it may ever use.
+    Attributes:
+        scopes: the most that a run of it may ever use.
+        limits: the most that a run of it may use up, within what saaf.yaml allows.
+        concurrency: how many runs of it may execute at once; None: as saaf.yaml says.
+        unpriced: those of its models that have no price.
     """
 
     id: str
     title: str
     scopes: frozenset[str]
     definition: Mapping[str, Any]
+    limits: AgentLimitSettings = field(default_factory=AgentLimitSettings)
+    concurrency: int | None = None
+    unpriced: tuple[str, ...] = ()
 
 
 class AgentLookup(Protocol):

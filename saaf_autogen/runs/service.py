@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -16,11 +17,14 @@ from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.errors import AuditUnavailable, InvalidArguments, SaafError, TimedOut
-from saaf_autogen.runs import store
+from saaf_autogen.runs import batches, questions, store
+from saaf_autogen.runs.answers import ResolveEffect, answer, refuse_agents
 from saaf_autogen.runs.engine import RunEngine
 from saaf_autogen.runs.event_log import read_events
+from saaf_autogen.runs.hold import Hold
+from saaf_autogen.runs.inputs import AnswerRequest, QuestionPage
+from saaf_autogen.runs.limits import limits_of
 from saaf_autogen.runs.model import (
-    Agent,
     AgentLookup,
     Run,
     RunEvent,
@@ -67,6 +71,8 @@ class RunService:
         clock: the time that is written down.
         poll_s: seconds between two looks at the store for what other processes wrote.
         standing: what a caller still holds now; None: as it comes.
+        release: of the deployment; runs keep the one that accepted them.
+        resolve: settles effects whose outcome was unknown, as ``EffectStore.resolve``.
     """
 
     def __init__(
@@ -84,6 +90,8 @@ class RunService:
         clock: Clock | None = None,
         poll_s: float = 1.0,
         standing: Standing | None = None,
+        release: str = "",
+        resolve: ResolveEffect | None = None,
     ) -> None:
         self._database = database
         self._engine = engine
@@ -97,6 +105,8 @@ class RunService:
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
         self._standing = standing
+        self._release = release
+        self._resolve = resolve
         self._released = False
 
     async def create(
@@ -126,20 +136,100 @@ class RunService:
         """
         record = self._record(principal, "runs.create", f"agent://{request.agent_id}", by)
         with self._recorded(record):
-            principal = await self._require(principal, "agents:run", "Starting a run")
-            agent = await self._check(principal, request, idempotency_key)
-            acting = principal.model_copy(
-                update={
-                    "actors": (Actor(subject=f"agent:{agent.id}"), *principal.actors),
-                    "scopes": principal.scopes & agent.scopes,
-                }
-            )
-            new = store.NewRun(request, principal.key, acting, agent, idempotency_key)
-            run, created = await self._database.run(self._create, new, record)
+            new = await self.prepare(principal, request, idempotency_key=idempotency_key)
+            run, created = await self._store(new, record)
         if created:
             self._notifier.notify(run.id)
-            await self._engine.start(run.id)
         return run
+
+    async def create_many(
+        self,
+        principal: Principal,
+        requests: Sequence[RunRequest | Mapping[str, Any]],
+        *,
+        idempotency_key: str | None = None,
+        by: Asking = IN_PROCESS,
+    ) -> Sequence[Run]:
+        """Store 1 to ``MAX_BATCH`` runs at once, all or none, in their order.
+
+        The key is that of the whole: with the same requests it gives the same runs again.
+
+        Raises:
+            InsufficientScope: the caller lacks ``agents:run``.
+            InvalidArguments: some requests are refused; ``errors`` in ``extra`` has every fault,
+                each with the ``index`` of its request.
+            IdempotencyMismatch: the key came before with other requests.
+        """
+        self._audit.require_room()
+        record = self._record(principal, "runs.create", "agent://*", by)
+        with self._recorded(record):
+            _check_key(idempotency_key)
+            principal = await self._require(principal, "agents:run", "Starting runs")
+            checked = await batches.checked(requests, self._order, self._check_webhook, principal)
+        if isinstance(checked, batches.Refused):
+            for agent_id, reason in checked.refusals:
+                refused = self._record(principal, "runs.create", f"agent://{agent_id}", by)
+                self._audit.note(replace(refused, decision="denied", reason=reason))
+            raise checked.error()
+        with self._recorded(record):
+            runs, created = await self._database.run(
+                self._create_many, checked, idempotency_key, principal, by
+            )
+        if created:
+            self._engine.look()
+        return runs
+
+    async def prepare(
+        self,
+        principal: Principal,
+        request: RunRequest,
+        *,
+        idempotency_key: str | None = None,
+        resolve: bool = True,
+    ) -> store.NewRun:
+        """What a run of this request is made of, after every check; nothing is stored.
+
+        Whoever stores it (``place``) within a transaction of their own calls ``placed`` after it.
+
+        Args:
+            principal: the caller; what it holds now counts.
+            request: what to do.
+            idempotency_key: of the run.
+            resolve: whether the webhook's host must resolve now.
+
+        Raises:
+            SaafError: as ``create``.
+        """
+        _check_key(idempotency_key)
+        principal = await self._require(principal, "agents:run", "Starting a run")
+        new = self._order(principal, request, idempotency_key)
+        if request.webhook and resolve:
+            await self._check_webhook(principal, request.webhook.url)
+        return new
+
+    def place(self, session: Session, new: store.NewRun) -> tuple[Run, bool]:
+        """Store a prepared run, to be audited by the caller; whether it is new."""
+        run, _, created = store.create(session, new, self._clock.now())
+        return run, created
+
+    def placed(self) -> None:
+        """Say that a run was stored: this process's worker looks for it at once."""
+        self._engine.look()
+
+    async def _store(self, new: store.NewRun, record: AuditRecord) -> tuple[Run, bool]:
+        """Store a run, held by this process's worker if that has a free slot."""
+        worker = self._engine.reserve()
+        hold = None
+        try:
+            run, hold, created = await self._database.run(self._create, new, record, worker)
+        finally:
+            if worker and hold is None:
+                self._engine.give_back()
+        if hold:
+            self._engine.begin(hold)
+        elif created:
+            self._engine.look()
+        return run, created
 
     async def _may_go_on(self, principal: Principal) -> bool:
         """Whether a stream may: once it has begun, no refusal can be told but by its end."""
@@ -149,18 +239,23 @@ class RunService:
             return False
         return True
 
-    async def _check(
-        self, principal: Principal, request: RunRequest, idempotency_key: str | None
-    ) -> Agent:
-        if idempotency_key is not None and not 1 <= len(idempotency_key) <= _MAX_KEY:
-            raise InvalidArguments(
-                f"The Idempotency-Key is not 1 to {_MAX_KEY} characters long.",
-                remedy="Use a UUID.",
-            )
+    def _order(
+        self, principal: Principal, request: RunRequest, idempotency_key: str | None = None
+    ) -> store.NewRun:
+        """The run that a caller may have: it acts through the agent, within both their scopes."""
         agent = self._agents(request.agent_id)
-        if request.webhook:
-            await self._check_webhook(principal, request.webhook.url)
-        return agent
+        if request.priority > 0:
+            self._policy.require_scopes(principal, ["runs:prioritize"], action="A priority over 0")
+        acting = principal.model_copy(
+            update={
+                "actors": (Actor(subject=f"agent:{agent.id}"), *principal.actors),
+                "scopes": principal.scopes & agent.scopes,
+            }
+        )
+        limits = limits_of(request, agent, self._settings)
+        return store.NewRun(
+            request, principal.key, acting, agent, limits, idempotency_key, self._release
+        )
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """A run of the caller; raises ``NotFound`` for any other."""
@@ -173,6 +268,7 @@ class RunService:
         *,
         status: RunStatus | None = None,
         agent_id: str | None = None,
+        schedule_id: str | None = None,
         cursor: str | None = None,
         limit: int = 20,
     ) -> RunPage:
@@ -183,6 +279,7 @@ class RunService:
             principal,
             status=status,
             agent_id=agent_id,
+            schedule_id=schedule_id,
             cursor=cursor,
             limit=limit,
         )
@@ -204,7 +301,55 @@ class RunService:
             self._notifier.notify(run_id)
             self._notifier.notify(CALLBACKS)
         else:
-            await self._engine.cancel(run_id)
+            self._engine.cancel(run_id)
+        return run
+
+    async def questions(
+        self, principal: Principal, run_id: str, *, cursor: str | None = None, limit: int = 20
+    ) -> QuestionPage:
+        """What a run of the caller asked of humans, newest first, ``limit`` (1 to 100) a page."""
+        await self._require(principal, "runs:read", "Reading a run's questions")
+        return await self._database.read(_questions, principal, run_id, cursor, limit)
+
+    async def answer(
+        self,
+        principal: Principal,
+        run_id: str,
+        question_id: str,
+        request: AnswerRequest,
+        *,
+        idempotency_key: str | None = None,
+        by: Asking = IN_PROCESS,
+    ) -> Run:
+        """Answer what a run waits for; it goes on from there, whatever time has passed.
+
+        Args:
+            principal: the caller.
+            run_id: of their run.
+            question_id: which question; a run waits for one at a time.
+            request: the answer.
+            idempotency_key: with the same key, the same answer gives the run again.
+            by: how the request came in, for the audit.
+
+        Raises:
+            InsufficientScope: the caller lacks ``runs:input``.
+            Forbidden: an agent answers.
+            NotFound: the run is not the caller's, or has no such question.
+            InvalidArguments: the answer is of another kind than the question.
+            IdempotencyMismatch: the key came before with another answer.
+            Conflict: it was answered, or closed, before: by whom and when.
+        """
+        record = self._record(principal, "runs.answer", f"run://{run_id}", by, run_id=run_id)
+        with self._recorded(record):
+            principal = await self._require(principal, "runs:input", "Answering a run")
+            refuse_agents(principal)
+            _check_key(idempotency_key)
+            run, taken = await self._database.run(
+                self._answer, principal, question_id, request, idempotency_key, record
+            )
+        if taken:
+            self._notifier.notify(run_id)
+            self._engine.look()
         return run
 
     async def events(
@@ -262,11 +407,37 @@ class RunService:
         """End all streams within ``poll_s``: this host stops, and the next one resumes them."""
         self._released = True
 
-    def _create(self, session: Session, new: store.NewRun, record: AuditRecord) -> tuple[Run, bool]:
-        run, created = store.create(session, new, self._clock.now())
+    def _create(
+        self, session: Session, new: store.NewRun, record: AuditRecord, worker: str | None
+    ) -> tuple[Run, Hold | None, bool]:
+        run, hold, created = store.create(
+            session, new, self._clock.now(), worker=worker, rules=self._engine.rules
+        )
         reason = "the caller may run the agent" if created else "the key's earlier run was returned"
         self._audit.append(session, replace(record, run_id=run.id, reason=reason, outcome="ok"))
-        return run, created
+        return run, hold, created
+
+    def _create_many(
+        self,
+        session: Session,
+        orders: Sequence[store.NewRun],
+        key: str | None,
+        principal: Principal,
+        by: Asking,
+    ) -> tuple[Sequence[Run], bool]:
+        runs, created = batches.create(session, orders, key, self._clock.now())
+        reason = "the caller may run the agent" if created else "the key's earlier run was returned"
+        told = [
+            self._record(principal, "runs.create", f"agent://{run.agent_id}", by) for run in runs
+        ]
+        self._audit.append(
+            session,
+            *(
+                replace(record, run_id=run.id, reason=reason, outcome="ok")
+                for record, run in zip(told, runs, strict=True)
+            ),
+        )
+        return runs, created
 
     def _cancel(
         self, session: Session, principal: Principal, run_id: str, record: AuditRecord
@@ -280,6 +451,32 @@ class RunService:
         )
         self._audit.append(session, replace(record, reason="the run is the caller's", outcome="ok"))
         return run
+
+    def _answer(
+        self,
+        session: Session,
+        principal: Principal,
+        question_id: str,
+        request: AnswerRequest,
+        idempotency_key: str | None,
+        record: AuditRecord,
+    ) -> tuple[Run, bool]:
+        run_id = record.run_id or ""
+        taken = answer(
+            session,
+            principal,
+            run_id,
+            question_id,
+            request,
+            self._clock.now(),
+            resolve=self._resolve,
+            idempotency_key=idempotency_key,
+        )
+        run = store.get(session, principal, run_id)
+        said = f"answered {question_id}" + (f": {request.resolution}" if request.resolution else "")
+        reason = said if taken else "the key's earlier answer was returned"
+        self._audit.append(session, replace(record, reason=reason, outcome="ok"))
+        return run, taken
 
     def _record(
         self,
@@ -327,6 +524,20 @@ class RunService:
                 "The caller has no webhook secret to sign a callback with.",
                 remedy="Call as a client that has one (saaf clients), or leave webhook out.",
             )
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and not 1 <= len(key) <= _MAX_KEY:
+        raise InvalidArguments(
+            f"The Idempotency-Key is not 1 to {_MAX_KEY} characters long.", remedy="Use a UUID."
+        )
+
+
+def _questions(
+    session: Session, principal: Principal, run_id: str, cursor: str | None, limit: int
+) -> QuestionPage:
+    run = store.get(session, principal, run_id)
+    return questions.list_questions(session, run.id, cursor=cursor, limit=limit)
 
 
 def _look(

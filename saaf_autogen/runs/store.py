@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -16,10 +17,15 @@ from sqlalchemy.orm import Session
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.crypto import digest
 from saaf_autogen.errors import Conflict, IdempotencyMismatch, InvalidArguments, NotFound
-from saaf_autogen.runs import event_log, outbox
+from saaf_autogen.journal import Fenced
+from saaf_autogen.runs import claims, event_log, history, outbox, questions
+from saaf_autogen.runs.claims import ClaimRules
+from saaf_autogen.runs.hold import Hold, require_hold
+from saaf_autogen.runs.limits import RunLimits
 from saaf_autogen.runs.model import (
     TERMINAL,
     Agent,
+    Budget,
     EndStatus,
     Run,
     RunPage,
@@ -30,17 +36,22 @@ from saaf_autogen.runs.model import (
 )
 from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.runs.text import canonical, clean_json, clean_text
+from saaf_autogen.runs.usage import RunUsage, usage_rows
 
 __all__ = [
     "NewRun",
-    "begin",
     "cancel_requested",
     "create",
+    "create_many",
     "finish",
+    "finish_row",
     "get",
+    "give_back",
+    "keyed",
     "list_runs",
+    "load",
+    "owned",
     "request_cancel",
-    "run_ids",
 ]
 
 _ID = re.compile(r"run_[0-9a-f]{32}")
@@ -58,11 +69,28 @@ class NewRun:
     owner: str
     principal: Principal
     agent: Agent
+    limits: RunLimits
     idempotency_key: str | None = None
+    release: str = ""
+    schedule_id: str | None = None
 
 
-def create(session: Session, new: NewRun, now: datetime) -> tuple[Run, bool]:
-    """The run, and whether it is new: the same key and body give the original again.
+def create(
+    session: Session,
+    new: NewRun,
+    now: datetime,
+    *,
+    worker: str | None = None,
+    rules: ClaimRules | None = None,
+) -> tuple[Run, Hold | None, bool]:
+    """The run, the hold on it, and whether it is new: the same key and body give the original.
+
+    Args:
+        session: the caller's transaction.
+        new: what the run is made of.
+        now: the time that is written down.
+        worker: takes the run at once if nothing waits before it and ``rules`` admit it.
+        rules: limits of what executes at once.
 
     Raises:
         IdempotencyMismatch: the key came before, with another body.
@@ -72,10 +100,12 @@ def create(session: Session, new: NewRun, now: datetime) -> tuple[Run, bool]:
     try:
         # The unique constraint decides between two creates at once; the savepoint keeps the
         # transaction alive for the loser, who then reads the winner's row.
-        with session.begin_nested():
+        with session.begin_nested() if new.idempotency_key else nullcontext():
             session.add(row)
             session.flush()
     except IntegrityError:
+        if not new.idempotency_key:
+            raise
         found = session.scalars(
             select(RunRow).where(
                 RunRow.owner == new.owner, RunRow.idempotency_key == new.idempotency_key
@@ -86,14 +116,41 @@ def create(session: Session, new: NewRun, now: datetime) -> tuple[Run, bool]:
                 "This Idempotency-Key was used before, for another body.",
                 remedy="Use a new key for a new request.",
             ) from None
-        return _view(found), False
-    event_log.append(session, row, "run.queued", "run.queued", {"agent_id": row.agent_id}, now)
-    return _view(row), True
+        return _view(session, found), None, False
+    event_log.append_new(session, row, "run.queued", "run.queued", _queued(row), now)
+    hold = None
+    if worker and not row.not_before and claims.admits(session, row, now, rules or ClaimRules()):
+        hold = claims.take(session, row, worker, now)
+    return _view(session, row), hold, True
+
+
+def create_many(
+    session: Session, orders: Sequence[NewRun], fingerprint: str, now: datetime
+) -> list[Run]:
+    """New runs in their order, with one fingerprint; raises ``IntegrityError`` for a known key."""
+    rows = [_row(new, fingerprint, now) for new in orders]
+    for number, row in enumerate(rows):
+        # Made within one millisecond, they still sort by their order.
+        row.id = f"{row.id[:16]}{number:04x}{secrets.token_hex(8)}"
+    session.add_all(rows)
+    session.flush()
+    for row in rows:
+        event_log.append_new(session, row, "run.queued", "run.queued", _queued(row), now)
+    session.flush()
+    return [_view(session, row) for row in rows]
+
+
+def keyed(session: Session, owner: str, keys: Sequence[str | None]) -> list[tuple[Run, str]]:
+    """The runs that these idempotency keys made, in the keys' order, with their fingerprints."""
+    query = select(RunRow).where(RunRow.owner == owner, RunRow.idempotency_key.in_(keys))
+    found = {row.idempotency_key: row for row in session.scalars(query)}
+    rows = [found[key] for key in keys if key in found]
+    return [(_view(session, row), row.fingerprint) for row in rows]
 
 
 def get(session: Session, principal: Principal, run_id: str) -> Run:
     """A run of this principal; raises ``NotFound`` for everyone else's."""
-    return _view(_owned(session, principal, run_id))
+    return _view(session, owned(session, principal, run_id))
 
 
 def list_runs(
@@ -102,6 +159,7 @@ def list_runs(
     *,
     status: RunStatus | None = None,
     agent_id: str | None = None,
+    schedule_id: str | None = None,
     cursor: str | None = None,
     limit: int = 20,
 ) -> RunPage:
@@ -113,6 +171,8 @@ def list_runs(
         query = query.where(RunRow.status == status)
     if agent_id:
         query = query.where(RunRow.agent_id == agent_id)
+    if schedule_id:
+        query = query.where(RunRow.schedule_id == clean_text(schedule_id))
     if cursor:
         if not _ID.fullmatch(cursor):
             raise InvalidArguments(
@@ -123,28 +183,41 @@ def list_runs(
     rows = session.scalars(query.order_by(RunRow.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
     return RunPage(
-        data=[_view(row) for row in rows[:limit]], next_cursor=rows[limit - 1].id if more else None
+        data=[_view(session, row) for row in rows[:limit]],
+        next_cursor=rows[limit - 1].id if more else None,
     )
 
 
-def begin(session: Session, run_id: str, now: datetime) -> RunWork | None:
-    """Mark a run as running and count the attempt; None when it has ended or never was."""
-    row = session.get(RunRow, run_id, with_for_update=True)
-    if row is None or row.status in TERMINAL:
-        return None
-    row.status = "running"
-    row.started_at = row.started_at or now
-    row.attempts += 1
-    event_log.append(session, row, "run.running", "run.running", {}, now)
+def load(session: Session, hold: Hold) -> RunWork:
+    """What a worker needs of a run that it holds; raises ``Fenced`` when it does not."""
+    row = require_hold(session, hold)
     return RunWork(
-        id=row.id,
+        hold=hold,
+        tenant=row.tenant,
         agent_id=row.agent_id,
         input=row.input,
         definition=row.definition,
         principal=Principal.model_validate(row.principal),
+        limits=RunLimits.from_json(row.limits),
+        usage=row.usage,
+        turn=row.turn,
+        state=history.state_of(session, row.id) if row.turn else None,
+        answer=questions.answer_of_turn(session, row.id, row.turn) if row.turn else None,
+        redone=row.epoch > 1,
+        active_s=row.active_s,
         cancel_requested=row.cancel_requested_at is not None,
-        attempt=row.attempts,
     )
+
+
+def give_back(session: Session, hold: Hold, *, crashed: bool) -> int:
+    """Let go of a run, for any worker to take up; how often its execution has broken down."""
+    try:
+        row = require_hold(session, hold)
+    except Fenced:
+        return 0
+    row.worker = None
+    row.crashes += crashed
+    return row.crashes
 
 
 def finish(
@@ -153,29 +226,50 @@ def finish(
     status: EndStatus,
     now: datetime,
     *,
-    output: str | None = None,
     error: dict[str, Any] | None = None,
-    usage: dict[str, int] | None = None,
-    callback_delay_s: float = 0,
+    delay_s: float = 0,
 ) -> bool:
-    """End a run: its state, its last event and its callback at once; False if it had ended.
-
-    ``callback_delay_s`` are the seconds to wait before the callback's first try.
-    """
+    """End a run that no worker holds; False if it had ended. As ``finish_row``."""
     row = session.get(RunRow, run_id, with_for_update=True)
     if row is None or row.status in TERMINAL:
         return False
+    finish_row(session, row, status, now, error=error, delay_s=delay_s)
+    return True
+
+
+def finish_row(
+    session: Session,
+    row: RunRow,
+    status: EndStatus,
+    now: datetime,
+    *,
+    output: str | None = None,
+    error: dict[str, Any] | None = None,
+    delay_s: float = 0,
+) -> None:
+    """End a run whose row is locked: its state, last event, callback and usage at once.
+
+    ``delay_s`` are the seconds to wait before the callback's first try.
+    """
+    if row.status == "input_required":
+        questions.withdraw(
+            session, row.id, "expired" if status == "timed_out" else "withdrawn", now
+        )
     row.status = status
+    row.worker = None
     row.finished_at = now
     row.output = None if output is None else clean_text(output)
     row.error = clean_json(error)
-    row.usage = clean_json(usage or {})
-    data: dict[str, Any] = {"output": row.output, "error": row.error, "usage": row.usage}
+    data: dict[str, Any] = {
+        "output": row.output,
+        "error": row.error,
+        "usage": RunUsage.of(row.usage).model_dump(mode="json"),
+    }
     data = {name: value for name, value in data.items() if value}
-    event_log.append(session, row, f"run.{status}", f"run.{status}", data, now)
+    event_log.append_new(session, row, f"run.{status}", f"run.{status}", data, now)
+    session.add_all(usage_rows(row, now))
     if row.webhook_url and row.client_id:
-        outbox.add(session, row, now, callback_delay_s)
-    return True
+        outbox.add(session, row, now, delay_s)
 
 
 def request_cancel(
@@ -192,29 +286,21 @@ def request_cancel(
         NotFound: it is not this principal's.
         Conflict: it ended otherwise.
     """
-    row = _owned(session, principal, run_id, lock=True)
-    if row.status in TERMINAL - {"cancelled"}:
+    row = owned(session, principal, run_id, lock=True)
+    if row.status == "cancelled":
+        return _view(session, row)
+    if row.status in TERMINAL:
         raise Conflict(f"The run cannot be cancelled: it is {row.status}.")
     row.cancel_requested_at = row.cancel_requested_at or now
-    if row.status == "queued":
-        finish(session, run_id, "cancelled", now, callback_delay_s=callback_delay_s)
-    return _view(row)
+    if row.worker is None:
+        finish_row(session, row, "cancelled", now, delay_s=callback_delay_s)
+    return _view(session, row)
 
 
 def cancel_requested(session: Session, ids: Collection[str]) -> list[str]:
     """Those of ``ids`` whose owner asked for their end."""
     query = select(RunRow.id).where(RunRow.id.in_(ids), RunRow.cancel_requested_at.is_not(None))
     return list(session.scalars(query))
-
-
-def run_ids(
-    session: Session, status: RunStatus, *, limit: int, skip: Collection[str] = ()
-) -> list[str]:
-    """The oldest runs in a state, without those of ``skip``."""
-    query = select(RunRow.id).where(RunRow.status == status)
-    if skip:
-        query = query.where(RunRow.id.not_in(skip))
-    return list(session.scalars(query.order_by(RunRow.id).limit(limit)))
 
 
 def _row(new: NewRun, fingerprint: str, now: datetime) -> RunRow:
@@ -229,25 +315,48 @@ def _row(new: NewRun, fingerprint: str, now: datetime) -> RunRow:
         meta=clean_json(new.request.metadata),
         principal=clean_json(new.principal.model_dump(mode="json")),
         definition=clean_json(new.agent.definition),
+        limits=new.limits.as_json(),
         usage={},
+        priority=new.request.priority,
+        not_before=_later(now, new.request.after_seconds),
+        release=new.release,
+        schedule_id=new.schedule_id,
         webhook_url=new.request.webhook.url if new.request.webhook else None,
         client_id=new.principal.client_id,
         idempotency_key=new.idempotency_key,
         fingerprint=fingerprint,
-        attempts=0,
+        epoch=0,
+        crashes=0,
+        turn=0,
+        active_s=0.0,
         last_event=0,
         created_at=now,
     )
 
 
-def _owned(session: Session, principal: Principal, run_id: str, *, lock: bool = False) -> RunRow:
+def _queued(row: RunRow) -> dict[str, Any]:
+    data: dict[str, Any] = {"agent_id": row.agent_id}
+    if row.not_before:
+        data["not_before"] = row.not_before.isoformat()
+    if row.schedule_id:
+        data["schedule_id"] = row.schedule_id
+    return data
+
+
+def _later(now: datetime, seconds: int) -> datetime | None:
+    return now + timedelta(seconds=seconds) if seconds else None
+
+
+def owned(session: Session, principal: Principal, run_id: str, *, lock: bool = False) -> RunRow:
     row = session.get(RunRow, clean_text(run_id), with_for_update=lock or None)
     if row is None or row.owner != principal.key or row.tenant != principal.tenant:
         raise NotFound("There is no such run.")
     return row
 
 
-def _view(row: RunRow) -> Run:
+def _view(session: Session, row: RunRow) -> Run:
+    limits = dict(row.limits)
+    waits = row.status == "input_required"
     return Run.model_validate(
         {
             "id": row.id,
@@ -258,9 +367,16 @@ def _view(row: RunRow) -> Run:
             "output": row.output,
             "error": row.error,
             "metadata": row.meta,
-            "usage": row.usage,
+            "usage": RunUsage.of(row.usage),
+            "timeout_s": limits.pop("timeout_s", None),
+            "budget": Budget.model_validate(limits),
             "webhook": Webhook(url=row.webhook_url) if row.webhook_url else None,
-            "attempts": row.attempts,
+            "priority": row.priority,
+            "not_before": row.not_before,
+            "schedule_id": row.schedule_id,
+            "release": row.release,
+            "question": questions.open_question(session, row.id) if waits else None,
+            "attempts": row.epoch,
             "created_at": row.created_at,
             "started_at": row.started_at,
             "finished_at": row.finished_at,

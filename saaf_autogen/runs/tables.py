@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -48,6 +49,14 @@ class RunRow(Base):
         Index("ix_runs_owner_id", "owner", "id"),
         Index("ix_runs_status_id", "status", "id"),
         Index("ix_runs_worker", "worker"),
+        # Few runs are of a schedule; the others cost it nothing.
+        Index(
+            "ix_runs_schedule_id_id",
+            "schedule_id",
+            "id",
+            sqlite_where=text("schedule_id IS NOT NULL"),
+            postgresql_where=text("schedule_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -219,7 +228,9 @@ class ScheduleRow(Base):
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     tenant: Mapped[str] = tenant_column()
     owner: Mapped[str] = mapped_column(String(1024))
+    # Whose rights its runs have: those of who last said what it is.
     principal: Mapped[dict[str, Any]] = mapped_column(JSON)
+    name: Mapped[str] = mapped_column(String(200), default="")
     cron: Mapped[str] = mapped_column(String(200))
     zone: Mapped[str] = mapped_column(String(64))
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -230,6 +241,7 @@ class ScheduleRow(Base):
     last_at: Mapped[datetime | None] = mapped_column(UtcTime)
     last_run_id: Mapped[str | None] = mapped_column(String(64))
     last_error: Mapped[str | None] = mapped_column(String(400))
+    refusals: Mapped[int] = mapped_column(Integer, default=0)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     updated_at: Mapped[datetime] = mapped_column(UtcTime)
 

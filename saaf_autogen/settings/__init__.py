@@ -15,6 +15,7 @@ from saaf_autogen.settings.identity import (
     SignInSettings,
 )
 from saaf_autogen.settings.model import (
+    AgentLimitSettings,
     AtOnceSettings,
     BudgetSettings,
     ColumnRules,
@@ -72,6 +73,7 @@ __all__ = [
     "PriceSettings",
     "PostgreSQLSettings",
     "PrincipalSettings",
+    "AgentLimitSettings",
     "AtOnceSettings",
     "BudgetSettings",
     "RunSettings",

@@ -29,6 +29,9 @@ from saaf_autogen.settings.identity import (
 from saaf_autogen.settings.warehouses import WarehouseSettings
 
 __all__ = [
+    "AgentLimitSettings",
+    "AtOnceSettings",
+    "BudgetSettings",
     "ColumnRules",
     "DatabaseSettings",
     "DenySettings",
@@ -41,6 +44,7 @@ __all__ = [
     "LimitSettings",
     "LocalSettings",
     "ModelSettings",
+    "PriceSettings",
     "PrincipalSettings",
     "RunSettings",
     "ServerSettings",
@@ -261,6 +265,14 @@ class BudgetSettings(_Strict):
     usd: float | None = Field(default=None, gt=0, description="by `prices` of the models")
     tool_calls: int | None = Field(default=None, ge=1)
     turns: int | None = Field(default=None, ge=1)
+
+
+class AgentLimitSettings(BudgetSettings):
+    """The most that a run of one agent may use; absent: what ``runs`` of saaf.yaml allows."""
+
+    timeout_s: float | None = Field(
+        default=None, gt=0, description="seconds at work; waiting for a human does not count"
+    )
 
 
 class AtOnceSettings(_Strict):

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from saaf_autogen.errors import ConfigurationError
-from saaf_autogen.settings import Document
+from saaf_autogen.settings import AgentLimitSettings, Document
 from saaf_autogen.teams.providers import MODEL_CLIENT, check_providers
 
 __all__ = ["AgentDefinition", "read_definition"]
@@ -32,6 +32,8 @@ class _Head(BaseModel):
     scopes: list[str] = Field(description="the most that a run of this agent may ever do")
     resources: list[str] | None = None
     output_from: str | None = None
+    limits: AgentLimitSettings = AgentLimitSettings()
+    concurrency: int | None = Field(default=None, ge=1, description="runs of it at once")
 
     @field_validator("scopes")
     @classmethod
@@ -62,6 +64,9 @@ class AgentDefinition:
         resources: patterns of what it may touch; None is as far as its caller's grants reach.
         output_from: the participant whose last message is the run's output, or None for the last
             message of the run.
+        limits: the most that a run of it may use, within what saaf.yaml allows.
+        concurrency: how many runs of it may execute at once, over all workers; None: as saaf.yaml
+            says.
         config: the AutoGen component config, without the ``saaf`` key.
     """
 
@@ -72,6 +77,8 @@ class AgentDefinition:
     resources: tuple[str, ...] | None
     output_from: str | None
     config: Mapping[str, Any] = field(repr=False)
+    limits: AgentLimitSettings = AgentLimitSettings()
+    concurrency: int | None = None
 
     def snapshot(self) -> dict[str, Any]:
         """The definition as JSON-able data in the shape of its file; a run is stored with it."""
@@ -84,6 +91,10 @@ class AgentDefinition:
             head["resources"] = list(self.resources)
         if self.output_from is not None:
             head["output_from"] = self.output_from
+        if limits := self.limits.model_dump(exclude_none=True):
+            head["limits"] = limits
+        if self.concurrency is not None:
+            head["concurrency"] = self.concurrency
         return {"saaf": head, **copy.deepcopy(dict(self.config))}
 
     @classmethod
@@ -150,6 +161,8 @@ def read_definition(
         resources=None if head.resources is None else tuple(head.resources),
         output_from=head.output_from,
         config=config,
+        limits=head.limits,
+        concurrency=head.concurrency,
     )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from typing import Any
 
+from autogen_agentchat.agents import AssistantAgent, UserProxyAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.conditions import TimeoutTermination
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
@@ -15,8 +16,8 @@ from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
-from saaf_autogen.errors import SaafError, TeamFailed, Unauthenticated
-from saaf_autogen.journal import TurnHost, TurnRequest, TurnResult
+from saaf_autogen.errors import TeamFailed
+from saaf_autogen.journal import Question, TurnHost, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.content import clean
 from saaf_autogen.teams.definition import AgentDefinition
@@ -25,7 +26,9 @@ from saaf_autogen.teams.loading import LoadedAgent, load_agent
 from saaf_autogen.teams.models import ModelRegistry
 from saaf_autogen.teams.state import load_state, save_state, thread_of
 from saaf_autogen.teams.stepping import StepTermination
+from saaf_autogen.teams.stock_tools import bind_stock_tools
 from saaf_autogen.teams.stopping import stop_team
+from saaf_autogen.teams.user_proxy import bind_user_proxy
 
 __all__ = ["TeamExecutor"]
 
@@ -57,10 +60,11 @@ class TeamExecutor:
 
         Raises:
             SaafError: the model, a component or the team failed.
+            Fenced: as the host said.
         """
         definition = AgentDefinition.from_snapshot(request.agent, request.definition, self._trusted)
         agent = load_agent(definition.config, self._trusted)
-        scope = TurnScope(request.run, request.turn, self._port_for(request, host))
+        scope = TurnScope(request.run, request.turn, self._port_for(request, host), host)
         _bind(agent, self._models, scope)
         turn = _Turn(agent, definition, request, scope)
         return await turn.run(host)
@@ -70,12 +74,12 @@ def _bind(agent: LoadedAgent, models: ModelRegistry, scope: TurnScope) -> None:
     for path, model in agent.models:
         model.bind(models, scope.ledger(path))
     for path, workbench in agent.workbenches:
-        workbench.bind(
-            scope.port,
-            list_actions=scope.actions,
-            name_call=scope.ledger(path).key,
-            on_failure=scope.fail,
-        )
+        workbench.bind(scope.port, scope.ledger(path))
+    for path, part in agent.parts:
+        if isinstance(part, UserProxyAgent):
+            bind_user_proxy(part, scope.ledger(path))
+        elif isinstance(part, AssistantAgent):
+            bind_stock_tools(part, scope.ledger(path))
 
 
 class _Turn:
@@ -101,6 +105,8 @@ class _Turn:
     async def run(self, host: TurnHost) -> TurnResult:
         await self._prepare()
         result = await self._stream(host)
+        if isinstance(result, Question):
+            return TurnResult(state=None, finished=False, question=result)
         step = self._step
         finished = step is None or step.stop is not None or not step.stepped
         state = await save_state(
@@ -143,30 +149,29 @@ class _Turn:
             if isinstance(part, TimeoutTermination):
                 part._start_time -= self._elapsed_before
 
-    async def _stream(self, host: TurnHost) -> TaskResult:
-        """Run the team in a task of its own and emit what it says."""
+    async def _stream(self, host: TurnHost) -> TaskResult | Question:
+        """Run the team in a task of its own and emit what it says, until it ends or must end."""
         queue: asyncio.Queue[Message | TaskResult | None] = asyncio.Queue()
+        ended = self._scope.ended
+        ended.add_done_callback(lambda _: queue.put_nowait(None))
         pump = asyncio.create_task(self._pump(queue))
         events = TurnEvents(self._request.turn)
         result: TaskResult | None = None
         try:
             while (item := await queue.get()) is not None:
-                # Whoever the run acts for counts no longer: it ends here, with the reason.
-                if isinstance(self._scope.failure, Unauthenticated):
-                    raise self._scope.failure
                 if isinstance(item, TaskResult):
                     result = item
                     continue
                 for event in events.of(item):
                     await host.emit(event)
-            await pump
-        except SaafError:
-            raise
-        except Exception as error:  # the border to AutoGen, which keeps only texts of exceptions
-            if not pump.done():
-                raise  # the host's own emit failed
-            raise self._typed(error) from None
+            if ended.done():
+                return await ended
+            try:
+                await pump
+            except Exception as error:  # the border to AutoGen, which keeps only texts
+                raise self._typed(error) from None
         finally:
+            self._scope.release()
             if not pump.done():
                 stopping = asyncio.create_task(stop_team(self._agent.teams, pump, self._token))
                 await asyncio.shield(stopping)
@@ -188,7 +193,7 @@ class _Turn:
         finally:
             queue.put_nowait(None)
 
-    def _typed(self, error: Exception) -> SaafError:
+    def _typed(self, error: Exception) -> Exception:
         if self._scope.failure is not None:
             return self._scope.failure
         name = type(error).__name__

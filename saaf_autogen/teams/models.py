@@ -1,24 +1,22 @@
 """The models of a deployment, and the client by which agents name them.
 
 ``ModelClient`` loads unbound from a config; the host binds it to a ``ModelRegistry``. Between the
-agent and the endpoint it retries, meters, cleans and types errors: AutoGen turns every exception
-into ``RuntimeError(text)``, so that only here it is known what failed.
+agent and the endpoint it remembers, meters, tries again and types errors: AutoGen turns every
+exception into ``RuntimeError(text)``, so that only here it is known what failed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from autogen_core import CancellationToken, Component, FunctionCall
+from autogen_core import CancellationToken, Component
 from autogen_core.models import (
-    AssistantMessage,
     ChatCompletionClient,
     CreateResult,
-    FunctionExecutionResultMessage,
     LLMMessage,
     ModelInfo,
     RequestUsage,
@@ -30,36 +28,20 @@ from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.errors import ConfigurationError, SaafError
 from saaf_autogen.settings import ModelSettings
 from saaf_autogen.teams import faults
-from saaf_autogen.teams.content import clean
+from saaf_autogen.teams.asking import Patience, Request, Sleep
+from saaf_autogen.teams.binding import CallLedger
 from saaf_autogen.teams.endpoints import connect, key_variable, model_info
-from saaf_autogen.teams.model_faults import is_transient, model_failed, retry_after_s, typed_error
+from saaf_autogen.teams.model_call import ModelCall, estimated_tokens
 
-__all__ = ["ModelClient", "ModelClientConfig", "ModelObserver", "ModelRegistry"]
+__all__ = ["ModelClient", "ModelClientConfig", "ModelRegistry"]
 
-ATTEMPTS = 3
-MAX_WAIT_S = 20.0
-MAX_ANSWER_CHARS = 4_000_000
 _CONTEXT_TOKENS = 128_000
-_CHARS_PER_TOKEN = 4
 _UNBOUND_INFO = ModelInfo(
     vision=False, function_calling=True, json_output=True, family="unknown", structured_output=True
 )
 ToolChoice = Tool | Literal["auto", "required", "none"]
-Sleep = Callable[[float], Awaitable[None]]
 
 faults.install()
-
-
-class ModelObserver(Protocol):
-    """What a run wants to know of its model calls."""
-
-    def answered(self, result: CreateResult) -> None:
-        """A call ended with this result."""
-        ...
-
-    def failed(self, error: SaafError) -> None:
-        """A call failed for good."""
-        ...
 
 
 class ModelRegistry:
@@ -162,17 +144,17 @@ class ModelClient(ChatCompletionClient, Component[ModelClientConfig]):
     def __init__(self, name: str = "default") -> None:
         self.name = name
         self._registry: ModelRegistry | None = None
-        self._observer: ModelObserver | None = None
+        self._ledger: CallLedger | None = None
         self._used = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
-    def bind(self, registry: ModelRegistry, observer: ModelObserver | None = None) -> None:
-        """Give it the deployment's models, and a run that watches.
+    def bind(self, registry: ModelRegistry, ledger: CallLedger | None = None) -> None:
+        """Give it the deployment's models, and within a turn the calls of the agent that asks.
 
         Raises:
             ConfigurationError: the registry has no model of this name.
         """
         registry.settings(self.name)
-        self._registry, self._observer = registry, observer
+        self._registry, self._ledger = registry, ledger
 
     async def create(
         self,
@@ -184,26 +166,30 @@ class ModelClient(ChatCompletionClient, Component[ModelClientConfig]):
         extra_create_args: Mapping[str, Any] | None = None,
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
-        """One answer of the model.
+        """One answer of the model; within a turn, the one that the run remembers.
 
         Raises:
             ModelFailed: it could not be asked, or its answer could not be read.
             ConfigurationError: unbound, or its key is missing.
         """
-        asked = [_clean_message(message) for message in messages]
         arguments = _arguments(tools, tool_choice, json_output, extra_create_args)
-        for attempt in range(1, ATTEMPTS + 1):
+        request = Request.of(messages, arguments, cancellation_token)
+        model = Patience(self._bound(), self.name)
+        ledger = self._ledger
+        if ledger is None:
+            return self._count(await model.create(request))
+        call = self._call(ledger, request)
+        known = call.recall()
+        if known is not None:
+            return known
+        async with ledger.scope.call("model"):
             try:
-                registry = self._bound()
-                inner = registry.connection(self.name)
-                async with asyncio.timeout(registry.settings(self.name).timeout_s):
-                    result = await inner.create(
-                        asked, cancellation_token=cancellation_token, **arguments
-                    )
-                return self._answer(result)
-            except Exception as error:  # the border to foreign clients: all becomes typed
-                await self._failure(error, attempt, cancellation_token)
-        raise AssertionError("the last attempt returns or raises")
+                result = await model.create(request)
+            except SaafError as error:
+                ledger.scope.fail(error)
+                raise
+            call.answered(result)
+        return self._count(result)
 
     async def create_stream(
         self,
@@ -217,54 +203,39 @@ class ModelClient(ChatCompletionClient, Component[ModelClientConfig]):
     ) -> AsyncGenerator[str | CreateResult, None]:
         """The answer in pieces of text, and whole at the end.
 
+        One that the run remembers comes whole only: its pieces were told when it was made.
+
         Raises:
             ModelFailed: as ``create``; once text was passed on, it is not asked again.
             ConfigurationError: unbound, or its key is missing.
         """
-        asked = [_clean_message(message) for message in messages]
         arguments = _arguments(tools, tool_choice, json_output, extra_create_args)
-        for attempt in range(1, ATTEMPTS + 1):
-            passed_on = False
+        request = Request.of(messages, arguments, cancellation_token)
+        model = Patience(self._bound(), self.name)
+        ledger = self._ledger
+        if ledger is None:
+            async for piece in model.stream(request):
+                yield piece if isinstance(piece, str) else self._count(piece)
+            return
+        call = self._call(ledger, request)
+        known = call.recall()
+        if known is not None:
+            yield known
+            return
+        passed_on = 0
+        async with ledger.scope.call("model"):
             try:
-                async for piece in self._stream(asked, arguments, cancellation_token):
-                    passed_on = True
+                async for piece in model.stream(request):
+                    if isinstance(piece, str):
+                        passed_on += len(piece)
+                    else:
+                        call.answered(self._count(piece))
                     yield piece
-                return
-            except Exception as error:  # the border to foreign clients: all becomes typed
-                last = ATTEMPTS if passed_on else attempt
-                await self._failure(error, last, cancellation_token)
-
-    async def _stream(
-        self,
-        messages: Sequence[LLMMessage],
-        arguments: dict[str, Any],
-        cancellation_token: CancellationToken | None,
-    ) -> AsyncGenerator[str | CreateResult, None]:
-        registry = self._bound()
-        settings = registry.settings(self.name)
-        inner = registry.connection(self.name)
-        if settings.provider in ("openai", "azure") and "stream_options" not in settings.options:
-            arguments = {**arguments, "include_usage": True}
-        stream = inner.create_stream(messages, cancellation_token=cancellation_token, **arguments)
-        total, ended = 0, False
-        try:
-            while True:
-                async with asyncio.timeout(settings.timeout_s):
-                    piece = await anext(stream, None)
-                if piece is None:
-                    break
-                if isinstance(piece, CreateResult):
-                    ended = True
-                    yield self._answer(piece)
-                    continue
-                total += len(piece)
-                if total > MAX_ANSWER_CHARS:
-                    raise model_failed(self.name, "too_large", "answered with more than is read")
-                yield clean(piece)
-        finally:
-            await stream.aclose()
-        if not ended:
-            raise model_failed(self.name, "empty", "gave no answer", "Try again later.")
+            except SaafError as error:
+                ledger.scope.fail(error)
+                raise
+            finally:
+                call.broke_off(passed_on)
 
     def _bound(self) -> ModelRegistry:
         if self._registry is None:
@@ -274,46 +245,16 @@ class ModelClient(ChatCompletionClient, Component[ModelClientConfig]):
             )
         return self._registry
 
-    def _answer(self, result: CreateResult) -> CreateResult:
-        content = result.content
-        if isinstance(content, str):
-            if len(content) > MAX_ANSWER_CHARS:
-                raise model_failed(self.name, "too_large", "answered with more than is read")
-            if not content and result.finish_reason == "unknown":
-                raise model_failed(self.name, "empty", "gave no answer", "Try again later.")
-            content = clean(content)
-        else:
-            content = _distinct_calls(content)
-        thought = None if result.thought is None else clean(result.thought)
-        result = result.model_copy(update={"content": content, "thought": thought})
+    def _call(self, ledger: CallLedger, request: Request) -> ModelCall:
+        offline = self._bound().settings(self.name).provider == "offline"
+        return ModelCall(ledger, self.name, request, counts_exactly=offline)
+
+    def _count(self, result: CreateResult) -> CreateResult:
         self._used = RequestUsage(
             self._used.prompt_tokens + result.usage.prompt_tokens,
             self._used.completion_tokens + result.usage.completion_tokens,
         )
-        if self._observer is not None:
-            self._observer.answered(result)
         return result
-
-    async def _failure(
-        self, error: Exception, attempt: int, cancellation_token: CancellationToken | None
-    ) -> None:
-        """Wait for the next attempt, or raise the typed error where there is none."""
-        typed = typed_error(self.name, error)
-        wait = 0.5 * 2 ** (attempt - 1)
-        if self._registry is not None:
-            asked = retry_after_s(error, self._registry.clock)
-            if asked is not None:
-                wait = asked
-                typed.extra["retry_after_s"] = asked
-            if is_transient(typed) and attempt < ATTEMPTS and wait <= MAX_WAIT_S:
-                pause = asyncio.ensure_future(self._registry.sleep(wait))
-                if cancellation_token is not None:
-                    cancellation_token.link_future(pause)
-                await pause
-                return
-        if self._observer is not None:
-            self._observer.failed(typed)
-        raise typed from None
 
     async def close(self) -> None:
         """Nothing to do: connections belong to the registry."""
@@ -329,15 +270,8 @@ class ModelClient(ChatCompletionClient, Component[ModelClientConfig]):
     def count_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()
     ) -> int:
-        """About how many tokens the messages are, at four characters each.
-
-        An exact count would need a tokenizer that is downloaded at first use.
-        """
-        characters = sum(len(message.model_dump_json()) for message in messages)
-        characters += sum(
-            len(str(tool.schema if isinstance(tool, Tool) else tool)) for tool in tools
-        )
-        return characters // _CHARS_PER_TOKEN
+        """About how many tokens the messages are, at four characters each."""
+        return estimated_tokens([*messages], [*tools])
 
     def remaining_tokens(
         self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()
@@ -377,31 +311,3 @@ def _arguments(
         "json_output": json_output,
         "extra_create_args": dict(extra_create_args or {}),
     }
-
-
-def _clean_message(message: LLMMessage) -> LLMMessage:
-    if isinstance(message, FunctionExecutionResultMessage):
-        results = [
-            result.model_copy(update={"content": clean(result.content)})
-            for result in message.content
-        ]
-        return message.model_copy(update={"content": results})
-    if isinstance(message.content, str):
-        return message.model_copy(update={"content": clean(message.content)})
-    if isinstance(message, AssistantMessage):
-        return message
-    parts = [clean(part) if isinstance(part, str) else part for part in message.content]
-    return message.model_copy(update={"content": parts})
-
-
-def _distinct_calls(calls: list[FunctionCall]) -> list[FunctionCall]:
-    """The calls cleaned, each under an id of its own: some servers repeat ids or leave them out."""
-    seen: set[str] = set()
-    distinct = []
-    for index, call in enumerate(calls):
-        name = clean(call.id) or "call"
-        while name in seen:
-            name += f"-{index}"
-        seen.add(name)
-        distinct.append(FunctionCall(id=name, name=call.name, arguments=clean(call.arguments)))
-    return distinct

@@ -8,7 +8,7 @@ allowed by their exact names, at every depth, and nothing is imported for the ch
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ __all__ = [
     "ALLOWED_PROVIDERS",
     "MODEL_CLIENT",
     "TEAMS",
+    "TOOLS",
+    "TOOL_WORKBENCH",
     "WORKBENCH",
     "Place",
     "Refusal",
@@ -27,6 +29,8 @@ __all__ = [
 
 MODEL_CLIENT = "saaf_autogen.ModelClient"
 WORKBENCH = "saaf_autogen.ActionWorkbench"
+# Holds agents and teams as tools beside actions; what it holds is checked like everything else.
+TOOL_WORKBENCH = "autogen_core.tools.StaticStreamWorkbench"
 Place = tuple[str | int, ...]
 
 
@@ -35,11 +39,22 @@ def _names(module: str, *names: str) -> frozenset[str]:
 
 
 TEAMS = _names(
-    "autogen_agentchat.teams", "RoundRobinGroupChat", "SelectorGroupChat", "Swarm", "GraphFlow"
+    "autogen_agentchat.teams",
+    "GraphFlow",
+    "MagenticOneGroupChat",
+    "RoundRobinGroupChat",
+    "SelectorGroupChat",
+    "Swarm",
 )
 AGENTS = _names(
-    "autogen_agentchat.agents", "AssistantAgent", "MessageFilterAgent", "SocietyOfMindAgent"
+    "autogen_agentchat.agents",
+    "AssistantAgent",
+    "MessageFilterAgent",
+    "SocietyOfMindAgent",
+    "UserProxyAgent",
 )
+TOOLS = _names("autogen_agentchat.tools", "AgentTool", "TeamTool")
+_ANSWERS = _names("autogen_agentchat.messages", "StructuredMessageFactory")
 _CONDITIONS = _names(
     "autogen_agentchat.conditions",
     "ExternalTermination",
@@ -60,7 +75,15 @@ _CONTEXTS = _names(
     "TokenLimitedChatCompletionContext",
     "UnboundedChatCompletionContext",
 )
-ALLOWED_PROVIDERS = TEAMS | AGENTS | _CONDITIONS | _CONTEXTS | {MODEL_CLIENT, WORKBENCH}
+ALLOWED_PROVIDERS = (
+    TEAMS
+    | AGENTS
+    | TOOLS
+    | _ANSWERS
+    | _CONDITIONS
+    | _CONTEXTS
+    | {MODEL_CLIENT, WORKBENCH, TOOL_WORKBENCH}
+)
 
 # Keys of AutoGen's configs under which only components stand: never bare values.
 _COMPONENT_LISTS = frozenset({"tools", "workbench", "memory", "participants", "conditions"})
@@ -79,6 +102,12 @@ _COMPONENTS = frozenset(
         "wrapped_agent",
     }
 )
+# Texts that AutoGen gives to str.format, with the names that it fills in; none: a message's fields.
+_FORMATS: Mapping[str, tuple[str, ...]] = {
+    "format_string": (),
+    "selector_prompt": ("roles", "participants", "history"),
+    "tool_call_summary_format": ("tool_name", "arguments", "result", "is_error"),
+}
 _USE_ACTION = f"Write it as an @action in tools/ and offer it through {WORKBENCH}."
 _USE_MODEL = (
     f"Name a model of saaf.yaml: {{provider: {MODEL_CLIENT}, config: {{name: default}}}}; "
@@ -99,10 +128,6 @@ _BY_PART = (
     ("HttpTool", f"Its headers are static and it takes errors for results. {_USE_ACTION}"),
     ("cache", "Remove the cache; SAAF records model calls itself."),
     ("emory", _NO_MEMORY),
-    ("UserProxyAgent", "It blocks the host on its own input; let the caller start another run."),
-    ("MagenticOneGroupChat", "It cannot be continued after a turn; use SelectorGroupChat."),
-    ("AgentTool", "Its state is lost between turns; make it a participant of the team."),
-    ("TeamTool", "Its state is lost between turns; make it a participant of the team."),
     ("Workbench", f"Use {WORKBENCH} with `actions: [...]`."),
     (".tools.", _USE_ACTION),
 )
@@ -179,20 +204,28 @@ def _shape(key: str, value: Any, place: Place) -> Iterator[Refusal]:
             if not _is_component(item):
                 message = f"{key} may hold only components with a `provider`"
                 yield Refusal((*place, index), message, _USE_ACTION)
-    elif key == "tool_call_summary_format" and not _is_plain_format(value):
-        message = f"{key} may hold only {{tool_name}}, {{arguments}}, {{result}} and {{is_error}}"
-        yield Refusal(place, message, 'write "{result}"')
+    elif key in _FORMATS and not _is_plain_format(value, _FORMATS[key]):
+        names = ", ".join(f"{{{name}}}" for name in _FORMATS[key]) or "names of fields in braces"
+        yield Refusal(place, f"{key} may hold only {names}", "write them without . and :")
+    elif key == "tool_overrides" and value:
+        message = "AutoGen calls a tool that is renamed here by its new name and finds none"
+        yield Refusal(place, message, "name the agent or the TeamTool itself as the tool is to be")
 
 
 def _is_component(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("provider"), str)
 
 
-def _is_plain_format(value: Any) -> bool:
+def _is_plain_format(value: Any, names: Sequence[str]) -> bool:
     # str.format reaches attributes and pads to any width.
     try:
         parts = list(string.Formatter().parse(value))
     except (TypeError, ValueError):
         return False
-    names = {"tool_name", "arguments", "result", "is_error", None}
-    return all(name in names and not spec for _, name, spec, _ in parts)
+    return all(
+        name is None or (not spec and _is_plain_name(name, names)) for _, name, spec, _ in parts
+    )
+
+
+def _is_plain_name(name: str, names: Sequence[str]) -> bool:
+    return name in names if names else name.isidentifier()

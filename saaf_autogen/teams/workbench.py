@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
@@ -19,16 +19,23 @@ from autogen_core.tools import (
 from pydantic import BaseModel
 
 from saaf_autogen.actions.spec import ActionPort, ActionSpec
-from saaf_autogen.errors import ConfigurationError, NotFound, SaafError, Unauthenticated
-from saaf_autogen.journal import CallKey
+from saaf_autogen.errors import (
+    ConfigurationError,
+    InvalidArguments,
+    NotFound,
+    OutcomeUnknown,
+    SaafError,
+    Unauthenticated,
+)
+from saaf_autogen.journal import Fenced
+from saaf_autogen.teams.binding import CallLedger
 from saaf_autogen.teams.content import clean_value, error_content, value_content
 from saaf_autogen.teams.schema import arguments_for, strict_schema
+from saaf_autogen.teams.tool_call import Seen, ToolCall
 
 __all__ = ["ActionWorkbench", "ActionWorkbenchConfig"]
 
 _TOOL_NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
-ListActions = Callable[[], Awaitable[list[ActionSpec]]]
-NameCall = Callable[[str | None], CallKey]
 
 
 class ActionWorkbenchConfig(BaseModel):
@@ -58,32 +65,18 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
         super().__init__([])
         self._patterns = tuple(actions)
         self._port: ActionPort | None = None
-        self._list_actions: ListActions | None = None
-        self._name_call: NameCall | None = None
-        self._on_failure: Callable[[SaafError], None] | None = None
+        self._ledger: CallLedger | None = None
         self._offered: dict[str, ActionSpec] | None = None
         self._tools_listed: list[ToolSchema] = []
 
-    def bind(
-        self,
-        port: ActionPort,
-        *,
-        list_actions: ListActions | None = None,
-        name_call: NameCall | None = None,
-        on_failure: Callable[[SaafError], None] | None = None,
-    ) -> None:
+    def bind(self, port: ActionPort, ledger: CallLedger | None = None) -> None:
         """Give it the actions as one principal reaches them.
 
         Args:
             port: lists and calls.
-            list_actions: a shared, cached way to list; ``port.list_actions`` by default.
-            name_call: gives a call its idempotency key, from the model's id of the call.
-            on_failure: told when the actions cannot be listed, or who calls counts no longer.
+            ledger: within a turn, the calls of the agent that the workbench belongs to.
         """
-        self._port = port
-        self._list_actions = list_actions
-        self._name_call = name_call
-        self._on_failure = on_failure
+        self._port, self._ledger = port, ledger
         self._offered = None
 
     async def list_tools(self) -> list[ToolSchema]:
@@ -103,13 +96,12 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
         call_id: str | None = None,
     ) -> ToolResult:
         """Call an action by its tool name; never raises but when it is cancelled."""
-        try:
-            content = await self._call(name, dict(arguments or {}), cancellation_token, call_id)
-        except Exception as error:  # the border to tools: a model gets refusals as results
-            if isinstance(error, Unauthenticated) and self._on_failure is not None:
-                self._on_failure(error)
-            return _result(name, error_content(error), is_error=True)
-        return _result(name, content)
+        ledger = self._ledger
+        if ledger is None:
+            seen = await self._seen(name, arguments, cancellation_token, key=None)
+        else:
+            seen = await self._call(ledger, name, arguments, cancellation_token, call_id)
+        return _result(name, seen)
 
     async def call_tool_stream(
         self,
@@ -123,13 +115,68 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
 
     async def _call(
         self,
+        ledger: CallLedger,
         name: str,
-        arguments: dict[str, Any],
+        arguments: Mapping[str, Any] | None,
         cancellation_token: CancellationToken | None,
         call_id: str | None,
+    ) -> Seen:
+        """Call within a turn: what the run remembers is not done again."""
+        # The place first: parallel calls keep the order in which the model made them.
+        call = ToolCall(ledger, call_id, name, _plain(arguments))
+        spec = (self._offered or {}).get(name)
+        call.name = spec.name if spec else name
+        known = call.recall()
+        if known is not None:
+            return known
+        place, answered = call.answer()
+        if answered is not None:
+            return call.done(answered)
+        scope = ledger.scope
+        try:
+            async with scope.call("tool"):
+                if spec is None or spec.effect != "read":
+                    # Whoever takes the run over must know why this call is made.
+                    await scope.demand(scope.host.journal.settle())
+                key = str(call.key)
+                return call.done(await self._seen(name, arguments, cancellation_token, key=key))
+        except OutcomeUnknown as error:
+            agent = ledger.path.rpartition("/")[2]
+            await scope.ask(place, call.question(place, error, agent))
+        except (Fenced, Unauthenticated) as stop:
+            scope.fail(stop)
+            await scope.wait_for_the_end()
+
+    async def _seen(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None,
+        cancellation_token: CancellationToken | None,
+        *,
+        key: str | None,
+    ) -> Seen:
+        """What the model sees of a call.
+
+        Raises:
+            OutcomeUnknown: within a turn, where a human can be asked.
+            Fenced, Unauthenticated: within a turn, which ends with it.
+        """
+        try:
+            value = await self._value(name, arguments, cancellation_token, key)
+        except Exception as error:  # the border to tools: a model gets refusals as results
+            stops = isinstance(error, Fenced | OutcomeUnknown | Unauthenticated)
+            if key is not None and stops:
+                raise
+            return Seen(error_content(error), is_error=True)
+        return Seen(value)
+
+    async def _value(
+        self,
+        name: str,
+        arguments: Mapping[str, Any] | None,
+        cancellation_token: CancellationToken | None,
+        key: str | None,
     ) -> str:
-        # The key first: parallel calls keep the order in which the model made them.
-        key = str(self._name_call(call_id)) if self._name_call else None
         offered = await self._offer()
         if name not in offered:
             raise NotFound(
@@ -137,7 +184,12 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
                 remedy=f"Use one of: {', '.join(offered) or 'none'}.",
             )
         spec = offered[name]
-        sent = arguments_for(spec.parameters, clean_value(arguments))
+        if not isinstance(arguments, Mapping | None):
+            raise InvalidArguments(
+                f"The arguments of {name} are no JSON object.",
+                remedy="Give them as an object of names and values.",
+            )
+        sent = arguments_for(spec.parameters, clean_value(dict(arguments or {})))
         call = self._bound().call(spec.name, sent, idempotency_key=key)
         if cancellation_token is None:
             outcome = await call
@@ -158,13 +210,13 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
     async def _offer(self) -> dict[str, ActionSpec]:
         if self._offered is not None:
             return self._offered
-        port = self._bound()
+        port, ledger = self._bound(), self._ledger
         try:
-            actions = await (self._list_actions or port.list_actions)()
+            actions = await (port.list_actions() if ledger is None else ledger.scope.actions())
             self._offered, self._tools_listed = self._select(actions)
-        except SaafError as error:
-            if self._on_failure is not None:
-                self._on_failure(error)
+        except (SaafError, Fenced) as error:
+            if ledger is not None:
+                ledger.scope.fail(error)
             raise
         return self._offered
 
@@ -209,5 +261,11 @@ class ActionWorkbench(StaticStreamWorkbench, Component[ActionWorkbenchConfig]):
         return cls(config.actions)
 
 
-def _result(name: str, content: str, *, is_error: bool = False) -> ToolResult:
-    return ToolResult(name=name, result=[TextResultContent(content=content)], is_error=is_error)
+def _plain(arguments: Any) -> dict[str, Any]:
+    return dict(arguments) if isinstance(arguments, Mapping) else {"arguments": arguments}
+
+
+def _result(name: str, seen: Seen) -> ToolResult:
+    return ToolResult(
+        name=name, result=[TextResultContent(content=seen.content)], is_error=seen.is_error
+    )

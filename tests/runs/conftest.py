@@ -15,7 +15,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
     if request.param == "sqlite":
         return sqlite_stores(tmp_path)
     url = request.getfixturevalue("postgres_url")
-    return Stores(database=url, engine=url)
+    return Stores(url, str(tmp_path / "workers"))
 
 
 @pytest.fixture
@@ -29,4 +29,4 @@ def team() -> Team:
 
 
 def sqlite_stores(path: Path) -> Stores:
-    return Stores(f"sqlite:///{path / 'saaf.sqlite'}", f"sqlite:///{path / 'engine.sqlite'}")
+    return Stores(f"sqlite:///{path / 'saaf.sqlite'}", str(path / "workers"))

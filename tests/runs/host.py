@@ -9,7 +9,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from saaf_autogen.journal import Emit, TurnRequest, TurnResult
+from saaf_autogen.journal import TurnHost, TurnRequest, TurnResult
 from saaf_autogen.settings import RunSettings
 from tests.runs.house import Stores, living
 from tests.runs.team import Team
@@ -20,10 +20,10 @@ class LoggedTeam(Team):
         super().__init__()
         self._log = log
 
-    async def execute(self, request: TurnRequest, emit: Emit) -> TurnResult:
+    async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
         with self._log.open("a") as file:
             file.write(f"{request.run} {request.turn}\n")
-        return await super().execute(request, emit)
+        return await super().execute(request, host)
 
 
 async def main(database: str, engine: str, log: str) -> None:

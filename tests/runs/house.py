@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
-from saaf_autogen.clock import Clock
+from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
 from saaf_autogen.errors import NotFound
@@ -17,11 +18,14 @@ from saaf_autogen.journal import TurnExecutor
 from saaf_autogen.runs import (
     Agent,
     CallbackDeliverer,
-    DbosEngine,
+    ClaimRules,
     Notifier,
+    Presence,
+    RunExecution,
     RunRequest,
     RunService,
     Webhook,
+    Worker,
 )
 from saaf_autogen.settings import RunSettings
 
@@ -36,17 +40,17 @@ ANN = Principal(
 
 @dataclass(frozen=True)
 class Stores:
-    """URLs of SAAF's store and of the engine's."""
+    """The URL of SAAF's store, and the folder where workers show themselves."""
 
     database: str
-    engine: str
+    presence: str
 
 
 @dataclass
 class House:
     database: Database
     service: RunService
-    engine: DbosEngine
+    engine: Worker
     deliverer: CallbackDeliverer
     egress: EgressClient
     notifier: Notifier
@@ -74,21 +78,23 @@ def build(
     *,
     clock: Clock | None = None,
     allow: Sequence[str] = ("127.0.0.1",),
+    rules: ClaimRules | None = None,
 ) -> House:
     database = Database(stores.database)
     database.migrate()
     settings = settings or RunSettings()
     notifier = Notifier()
     egress = EgressClient(allow)
-    engine = DbosEngine(
+    clock = clock or SystemClock()
+    engine = Worker(
         database,
-        team,
+        RunExecution(database, team, settings, {}, clock, notifier),
         settings,
-        url=stores.engine,
+        rules=rules or ClaimRules(settings.at_once),
+        presence=Presence(Path(stores.presence)),
         notifier=notifier,
         clock=clock,
-        sweep_s=0.1,
-        lost_s=0.3,
+        poll_s=0.1,
     )
     service = RunService(
         database,

@@ -6,14 +6,26 @@ import asyncio
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.errors import NotFound
-from saaf_autogen.journal import TurnEvent, TurnRequest, TurnResult
+from saaf_autogen.journal import (
+    Answer,
+    CallKey,
+    CallKind,
+    CallUsage,
+    Entry,
+    Journal,
+    MemoryJournal,
+    Question,
+    TurnEvent,
+    TurnRequest,
+    TurnResult,
+)
 from saaf_autogen.settings import ModelSettings
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelRegistry
@@ -219,33 +231,120 @@ def request(
     turn: int = 0,
     task: str | None = None,
     state: Mapping[str, Any] | None = None,
+    answer: Answer | None = None,
 ) -> TurnRequest:
-    return TurnRequest("run-1", "flights", definition, principal(), turn, task, state)
+    return TurnRequest("run-1", "flights", definition, principal(), turn, task, state, answer)
+
+
+class Host:
+    """A run's host in memory: it keeps what turns record, tell and use.
+
+    ``stop`` is raised by ``permit`` from then on; ``stop_settling`` and ``stop_emitting`` likewise.
+    """
+
+    def __init__(self, journal: Journal | None = None, holder: str = "worker-1/1") -> None:
+        self.journal: Journal = _Settling(self, journal or MemoryJournal())
+        self.holder = holder
+        self.events: list[TurnEvent] = []
+        self.usages: list[CallUsage] = []
+        self.permits: list[CallKind] = []
+        self.settled = 0
+        self.stop: Exception | None = None
+        self.stop_settling: Exception | None = None
+        self.stop_emitting: Exception | None = None
+
+    def fence(self, session: Any) -> None:
+        if self.stop is not None:
+            raise self.stop
+
+    async def emit(self, event: TurnEvent) -> None:
+        if self.stop_emitting is not None:
+            raise self.stop_emitting
+        json.dumps(event.data, allow_nan=False)
+        if event not in self.events:
+            self.events.append(event)
+
+    async def permit(self, kind: CallKind) -> None:
+        if self.stop is not None:
+            raise self.stop
+        self.permits.append(kind)
+
+    def used(self, usage: CallUsage) -> None:
+        self.usages.append(usage)
+
+    def tokens(self) -> tuple[int, int]:
+        """What was paid for: prompt and completion tokens of calls that were made here."""
+        paid = [usage for usage in self.usages if not usage.replayed]
+        prompt = sum(usage.prompt_tokens for usage in paid)
+        return prompt, sum(usage.completion_tokens for usage in paid)
+
+
+class _Settling:
+    """A journal that counts how often it was settled, through JSON as a real one stores it."""
+
+    def __init__(self, host: Host, inner: Journal) -> None:
+        self.host, self.inner = host, inner
+
+    def recall(self, key: CallKey) -> Entry | None:
+        return self.inner.recall(key)
+
+    def record(self, key: CallKey, entry: Entry) -> None:
+        data = json.loads(json.dumps(entry.data, allow_nan=False))
+        self.inner.record(key, Entry(entry.digest, data))
+
+    async def settle(self) -> None:
+        if self.host.stop_settling is not None:
+            raise self.host.stop_settling
+        await self.inner.settle()
+        self.host.settled += 1
 
 
 class Run:
-    """A run's turns one after the other, its state through JSON between them."""
+    """A run's turns one after the other, its state through JSON between them.
 
-    def __init__(self, executor: TeamExecutor, definition: Mapping[str, Any], task: str) -> None:
+    A turn that stops for a question in mid-turn is done again by ``turn`` from the same state.
+    """
+
+    def __init__(
+        self,
+        executor: TeamExecutor,
+        definition: Mapping[str, Any],
+        task: str,
+        host: Host | None = None,
+    ) -> None:
         self.executor = executor
         self.definition = definition
         self.task = task
-        self.events: list[TurnEvent] = []
+        self.host = host or Host()
         self.states: list[dict[str, Any]] = []
         self.results: list[TurnResult] = []
+        self.questions: list[Question] = []
 
-    async def emit(self, event: TurnEvent) -> None:
-        json.dumps(event.data, allow_nan=False)
-        self.events.append(event)
+    @property
+    def events(self) -> list[TurnEvent]:
+        return self.host.events
 
-    async def turn(self) -> TurnResult:
+    async def turn(self, answer: Answer | None = None) -> TurnResult:
         number = len(self.results)
         state = self.states[-1] if self.states else None
-        asked = request(self.definition, number, self.task if number == 0 else None, state)
-        result = await asyncio.wait_for(self.executor.execute(asked, self.emit), 10)
-        self.states.append(json.loads(json.dumps(result.state, allow_nan=False)))
-        self.results.append(result)
+        task = self.task if number == 0 else None
+        asked = request(self.definition, number, task, state, answer)
+        result = await asyncio.wait_for(self.executor.execute(asked, self.host), 10)
+        if result.question is not None:
+            self.questions.append(result.question)
+        if result.state is not None:
+            self.states.append(json.loads(json.dumps(result.state, allow_nan=False)))
+            self.results.append(result)
         return result
+
+    def say(self, text: str) -> None:
+        """Answer the question that the last turn stopped for."""
+        self.resolve({"text": text})
+
+    def resolve(self, data: dict[str, Any]) -> None:
+        """Record an answer under the place of the last question."""
+        inner = cast(MemoryJournal, cast(_Settling, self.host.journal).inner)
+        inner.entries[self.questions[-1].place] = Entry("", data)
 
     async def finish(self, limit: int = 20) -> TurnResult:
         for _ in range(limit):

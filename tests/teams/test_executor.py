@@ -28,6 +28,7 @@ from saaf_autogen.teams.models import ModelRegistry
 from saaf_autogen.testing.openai_server import Calls, Failure, OpenAIServer, Reply, Slow, Text
 from tests.teams.support import (
     FunctionPort,
+    Host,
     Run,
     agent_file,
     assistant,
@@ -71,7 +72,7 @@ async def run(
 ) -> Run:
     with OpenAIServer(script) as server:
         registry = openai_models(server.base_url)
-        executor = TeamExecutor(registry, lambda _: port or FunctionPort())
+        executor = TeamExecutor(registry, lambda *_: port or FunctionPort())
         done = Run(executor, agent_file(config, **head), "Go on.")
         try:
             await done.finish()
@@ -81,27 +82,27 @@ async def run(
 
 
 async def test_it_is_what_the_run_engine_asks_for() -> None:
-    executor: TurnExecutor = TeamExecutor(offline_models(), lambda _: flights_port())
+    executor: TurnExecutor = TeamExecutor(offline_models(), lambda *_: flights_port())
     assert executor
 
 
 async def test_the_flights_team_answers_offline_from_the_warehouse() -> None:
     port = flights_port()
-    done = Run(TeamExecutor(offline_models(), lambda _: port), flights(), QUESTION)
+    done = Run(TeamExecutor(offline_models(), lambda *_: port), flights(), QUESTION)
     result = await done.finish()
     assert result.stop_reason == "Text 'APPROVED' mentioned"
     assert result.output is not None
     assert result.output.startswith("flights: **4189**.")
     assert [source for source, _ in done.said()] == ["planner", "analyst", "reviewer"]
     assert [(name, key) for name, _, key in port.calls] == [
-        ("semantic.context", "run-1:1:team/analyst:0:0"),
-        ("warehouse.query", "run-1:1:team/analyst:1:0"),
+        ("semantic.context", "run-1:1:tool:team/analyst:0:0"),
+        ("warehouse.query", "run-1:1:tool:team/analyst:1:0"),
     ]
     assert port.calls[1][1]["parameters"] == {"carrier": "DL", "month": 3}
 
 
 async def test_events_tell_calls_results_and_messages_in_order_under_stable_keys() -> None:
-    done = Run(TeamExecutor(offline_models(), lambda _: flights_port()), flights(), QUESTION)
+    done = Run(TeamExecutor(offline_models(), lambda *_: flights_port()), flights(), QUESTION)
     await done.finish()
     assert [(event.key, event.type) for event in done.events] == [
         ("0:0", "message.completed"),
@@ -123,17 +124,13 @@ async def test_events_tell_calls_results_and_messages_in_order_under_stable_keys
 
 async def test_a_turn_that_is_done_again_gives_the_same_events_and_the_same_calls() -> None:
     port = flights_port()
-    done = Run(TeamExecutor(offline_models(), lambda _: port), flights(), QUESTION)
+    done = Run(TeamExecutor(offline_models(), lambda *_: port), flights(), QUESTION)
     await done.turn()
     seen: list[list[TurnEvent]] = []
     for _ in range(2):
-        events: list[TurnEvent] = []
-
-        async def emit(event: TurnEvent, events: list[TurnEvent] = events) -> None:
-            events.append(event)
-
-        await done.executor.execute(request(flights(), 1, None, done.states[0]), emit)
-        seen.append(events)
+        host = Host()
+        await done.executor.execute(request(flights(), 1, None, done.states[0]), host)
+        seen.append(host.events)
     assert seen[0] == seen[1]
     assert port.calls[:2] == port.calls[2:]
 
@@ -146,7 +143,7 @@ async def test_a_refused_query_is_reported_honestly_and_ends_the_run() -> None:
     query = port.handlers["warehouse.query"]
     refuse.__signature__ = inspect.signature(query, eval_str=True)  # type: ignore[attr-defined]  # the same arguments
     port.handlers["warehouse.query"] = refuse
-    done = Run(TeamExecutor(offline_models(), lambda _: port), flights(), QUESTION)
+    done = Run(TeamExecutor(offline_models(), lambda *_: port), flights(), QUESTION)
     result = await done.finish()
     assert result.output is not None
     assert "No grant covers wh://nyc/main.flights. Ask an admin." in result.output
@@ -159,7 +156,7 @@ async def test_a_refused_query_is_reported_honestly_and_ends_the_run() -> None:
 
 async def test_a_user_who_writes_the_closing_word_does_not_close_the_run() -> None:
     done = Run(
-        TeamExecutor(offline_models(), lambda _: flights_port()), flights(), "APPROVED flights?"
+        TeamExecutor(offline_models(), lambda *_: flights_port()), flights(), "APPROVED flights?"
     )
     result = await done.finish()
     assert len(done.results) == 3
@@ -184,7 +181,7 @@ async def test_the_flights_team_runs_on_a_model_over_http_with_parallel_calls() 
     port = flights_port()
     with OpenAIServer(script) as server:
         registry = openai_models(server.base_url)
-        done = Run(TeamExecutor(registry, lambda _: port), flights(), QUESTION)
+        done = Run(TeamExecutor(registry, lambda *_: port), flights(), QUESTION)
         result = await done.finish()
         await registry.close()
         analyst = next(body for body in server.requests if body.get("tools"))
@@ -194,11 +191,16 @@ async def test_the_flights_team_runs_on_a_model_over_http_with_parallel_calls() 
         ("warehouse.query", {"sql": "SELECT 1", "parameters": {"m": 3}}),
     ]
     assert [key for _, _, key in port.calls] == [
-        "run-1:1:team/analyst:0:0",
-        "run-1:1:team/analyst:0:1",
+        "run-1:1:tool:team/analyst:0:0",
+        "run-1:1:tool:team/analyst:0:1",
     ]
     assert all(tool["function"]["strict"] for tool in analyst["tools"])
-    assert done.results[1].usage["prompt_tokens"] > done.results[0].usage["prompt_tokens"] > 0
+    assert [usage.path for usage in done.host.usages if usage.kind == "model"] == [
+        "team/planner",
+        "team/analyst",
+        "team/analyst",
+        "team/reviewer",
+    ]
 
 
 async def test_stepping_says_the_same_as_autogen_without_steps() -> None:
@@ -294,19 +296,19 @@ async def test_text_on_its_way_is_told_before_the_whole_message() -> None:
         ("0:0.2", "message.delta"),
         ("0:0", "message.completed"),
     ]
-    assert done.results[-1].usage["completion_tokens"] > 0
+    assert done.host.tokens()[1] > 0
 
 
 async def test_a_single_agent_is_a_run_of_one_turn() -> None:
     port = flights_port()
     config = assistant("solo", workbench=workbench("*"), max_tool_iterations=8)
-    executor = TeamExecutor(offline_models(), lambda _: port)
+    executor = TeamExecutor(offline_models(), lambda *_: port)
     done = Run(executor, agent_file(config), QUESTION)
     result = await done.finish()
     assert len(done.results) == 1
     assert result.output is not None
     assert result.output.startswith("flights: **4189**.")
-    assert port.calls[0][2] == "run-1:0:solo:0:0"
+    assert port.calls[0][2] == "run-1:0:tool:solo:0:0"
 
 
 async def test_a_selector_team_steps_and_its_selections_are_metered() -> None:
@@ -331,7 +333,7 @@ async def test_a_selector_team_steps_and_its_selections_are_metered() -> None:
         for event in done.events
         if event.type == "message.completed"
     )
-    assert sum(result.usage["prompt_tokens"] for result in done.results) > told
+    assert done.host.tokens()[0] > told
 
 
 async def test_a_swarm_hands_over_across_turns() -> None:
@@ -457,7 +459,7 @@ async def test_a_missing_key_comes_out_of_the_team_with_its_variable() -> None:
         {"default": ModelSettings(provider="openai", model="gpt-4o")}, environ={}
     )
     done = Run(
-        TeamExecutor(models, lambda _: FunctionPort()), agent_file(team(assistant("a"))), "x"
+        TeamExecutor(models, lambda *_: FunctionPort()), agent_file(team(assistant("a"))), "x"
     )
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         await done.turn()
@@ -491,18 +493,18 @@ async def test_any_other_failure_of_a_team_is_typed_and_keeps_its_text_to_itself
 
 
 async def test_a_state_that_does_not_fit_is_refused() -> None:
-    executor = TeamExecutor(offline_models(), lambda _: FunctionPort())
+    executor = TeamExecutor(offline_models(), lambda *_: FunctionPort())
     done = Run(executor, agent_file(team(assistant("a"), max_turns=2)), "x")
     await done.turn()
     broken = {**done.states[0], "agent": {"agent_states": {}}}
     definition = agent_file(team(assistant("a")))
     for state in ({"version": 0}, broken):
         with pytest.raises(ConfigurationError, match="state"):
-            await executor.execute(request(definition, 1, None, state), done.emit)
+            await executor.execute(request(definition, 1, None, state), done.host)
 
 
 async def test_the_state_is_json_and_holds_no_key_and_no_config() -> None:
-    done = Run(TeamExecutor(offline_models(), lambda _: flights_port()), flights(), QUESTION)
+    done = Run(TeamExecutor(offline_models(), lambda *_: flights_port()), flights(), QUESTION)
     await done.finish()
     stored = json.dumps(done.states[-1])
     assert "system_message" not in stored
@@ -531,7 +533,7 @@ async def cancelled(
     loop = asyncio.get_running_loop()
     with OpenAIServer(script) as server:
         registry = openai_models(server.base_url, timeout_s=60)
-        done = Run(TeamExecutor(registry, lambda _: port), agent_file(config), "Go on.")
+        done = Run(TeamExecutor(registry, lambda *_: port), agent_file(config), "Go on.")
         before = asyncio.all_tasks()
         turn = asyncio.create_task(done.turn())
         await asyncio.wait_for(started.wait(), 5)
@@ -590,14 +592,13 @@ async def test_cancelling_during_a_model_call_ends_within_a_second() -> None:
 
 
 async def test_an_event_that_cannot_be_stored_ends_the_turn_with_that_error() -> None:
-    executor = TeamExecutor(offline_models(), lambda _: flights_port())
+    executor = TeamExecutor(offline_models(), lambda *_: flights_port())
 
-    async def emit(event: TurnEvent) -> None:
-        raise Unavailable("The store is down.")
-
+    host = Host()
+    host.stop_emitting = Unavailable("The store is down.")
     before = asyncio.all_tasks()
     with pytest.raises(Unavailable, match="store is down"):
-        await asyncio.wait_for(executor.execute(request(flights(), 0, QUESTION), emit), 5)
+        await asyncio.wait_for(executor.execute(request(flights(), 0, QUESTION), host), 5)
     assert asyncio.all_tasks() == before
 
 
@@ -606,7 +607,7 @@ async def test_runs_at_the_same_time_do_not_mix() -> None:
         return flights_port([[index]])
 
     async def one(index: int) -> str | None:
-        executor = TeamExecutor(offline_models(), lambda _: port_for(index))
+        executor = TeamExecutor(offline_models(), lambda *_: port_for(index))
         return (await Run(executor, flights(), QUESTION).finish()).output
 
     outputs = await asyncio.gather(*(one(index) for index in range(20)))

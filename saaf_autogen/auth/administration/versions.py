@@ -17,6 +17,10 @@ class Entry(BaseModel):
 
     version: int
 
+    def tagged(self) -> str:
+        """What its entity tag is of: all that is shown."""
+        return self.model_dump_json()
+
 
 def tag_of(entry: Entry) -> str:
     """The strong entity tag of an entry (RFC 9110, section 8.8.3), in its quotes.
@@ -24,7 +28,7 @@ def tag_of(entry: Entry) -> str:
     It is of the version and of all that is shown, so that a thing that was removed and made again
     under its old name is not taken for what it was.
     """
-    shown = hashlib.sha256(entry.model_dump_json().encode()).hexdigest()
+    shown = hashlib.sha256(entry.tagged().encode()).hexdigest()
     return f'"{entry.version}-{shown[:20]}"'
 
 

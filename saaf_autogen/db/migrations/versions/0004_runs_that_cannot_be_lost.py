@@ -13,6 +13,7 @@ def upgrade() -> None:
     """Apply."""
     _create()
     op.add_column("action_effects", sa.Column("holder", sa.String(length=160), nullable=True))
+    op.create_index("ix_action_effects_started_at", "action_effects", ["started_at"])
     _widen_runs()
 
 
@@ -32,6 +33,14 @@ def _widen_runs() -> None:
     ):
         op.add_column("runs", column)
     op.create_index("ix_runs_worker", "runs", ["worker"])
+    scheduled = sa.text("schedule_id IS NOT NULL")
+    op.create_index(
+        "ix_runs_schedule_id_id",
+        "runs",
+        ["schedule_id", "id"],
+        sqlite_where=scheduled,
+        postgresql_where=scheduled,
+    )
 
 
 def _create() -> None:
@@ -61,6 +70,7 @@ def _create() -> None:
         sa.Column("tenant", sa.String(length=63), nullable=False),
         sa.Column("owner", sa.String(length=1024), nullable=False),
         sa.Column("principal", sa.JSON(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
         sa.Column("cron", sa.String(length=200), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
         sa.Column("request", sa.JSON(), nullable=False),
@@ -71,6 +81,7 @@ def _create() -> None:
         sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_run_id", sa.String(length=64), nullable=True),
         sa.Column("last_error", sa.String(length=400), nullable=True),
+        sa.Column("refusals", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_schedules")),

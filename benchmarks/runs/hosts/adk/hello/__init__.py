@@ -1,0 +1,5 @@
+"""The agent that Google's ADK serves."""
+
+from . import agent
+
+__all__ = ["agent"]

@@ -1,0 +1,204 @@
+"""What ended runs used, added up by the store: for bills, budgets and the curious."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement, String, case, distinct, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from saaf_autogen.auth.principal import Principal
+from saaf_autogen.runs.tables import UsageRow
+from saaf_autogen.runs.usage import NANO
+
+__all__ = [
+    "AdminGroup",
+    "OwnGroup",
+    "UsageFilter",
+    "UsageGroup",
+    "UsageLine",
+    "UsagePage",
+    "usage_csv",
+    "usage_page",
+]
+
+OwnGroup = Literal["agent", "model", "day"]
+AdminGroup = Literal["agent", "model", "day", "principal"]
+UsageGroup = Literal["agent", "model", "day", "principal", "tenant"]
+
+
+class UsageLine(BaseModel):
+    """What the runs of one group used.
+
+    Attributes:
+        key: the agent, the model, the day (UTC), or the principal as ``ISSUER|SUBJECT``.
+        runs: ended runs that called a model.
+        estimated: in part counted at four characters a token, as a model did not say.
+        usd: what the calls cost that have a price; None where none of them has.
+        unpriced_calls: model calls without a price, which ``usd`` does not hold.
+    """
+
+    key: str
+    runs: int
+    model_calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: bool
+    usd: float | None
+    unpriced_calls: int
+
+
+class UsagePage(BaseModel):
+    """A page of groups by their keys, and the total over all of them, not of the page alone."""
+
+    group_by: UsageGroup
+    data: list[UsageLine]
+    total: UsageLine
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class UsageFilter:
+    """Which usage counts.
+
+    Attributes:
+        tenant: of one tenant; None: of all, for the operator alone.
+        owner: of one caller; None: of all.
+        since: runs that ended at this time or later.
+        until: runs that ended before it.
+    """
+
+    tenant: str | None
+    owner: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @classmethod
+    def own(
+        cls, principal: Principal, since: datetime | None, until: datetime | None
+    ) -> UsageFilter:
+        """What this caller's own runs used."""
+        return cls(principal.tenant, principal.key, since, until)
+
+    @property
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """The same as conditions on the table."""
+        given: list[ColumnElement[bool]] = []
+        if self.tenant is not None:
+            given.append(UsageRow.tenant == self.tenant)
+        if self.owner is not None:
+            given.append(UsageRow.owner == self.owner)
+        if self.since is not None:
+            given.append(UsageRow.at >= self.since)
+        if self.until is not None:
+            given.append(UsageRow.at < self.until)
+        return given
+
+
+def usage_page(
+    session: Session,
+    wanted: UsageFilter,
+    group_by: UsageGroup,
+    *,
+    after: str = "",
+    limit: int = 50,
+) -> UsagePage:
+    """Usage by group, in the order of the groups' keys.
+
+    Args:
+        session: a transaction.
+        wanted: what counts.
+        group_by: what makes a group.
+        after: the last key of the page before; ``next_cursor`` of the answer.
+        limit: groups a page.
+    """
+    key = _key(session, group_by)
+    shown = [*wanted.conditions, *([key > _stored(after, group_by, wanted)] if after else [])]
+    rows = session.execute(
+        select(key, *_SUMS).where(*shown).group_by(key).order_by(key).limit(limit + 1)
+    ).all()
+    total = session.execute(select(*_SUMS).where(*wanted.conditions)).one()
+    lines = [_line(_told(row[0], group_by, wanted), row[1:]) for row in rows[:limit]]
+    return UsagePage(
+        group_by=group_by,
+        data=lines,
+        total=_line("total", total),
+        next_cursor=lines[-1].key if len(rows) > limit else None,
+    )
+
+
+def usage_csv(page: UsagePage, *, heading: bool = True) -> str:
+    """The groups of a page as CSV (RFC 4180), without the total."""
+    text = io.StringIO()
+    names = [name for name in UsageLine.model_fields if name != "key"]
+    writer = csv.writer(text)
+    if heading:
+        writer.writerow([page.group_by, *names])
+    for line in page.data:
+        body = line.model_dump()
+        writer.writerow([body["key"], *(_cell(body[name]) for name in names)])
+    return text.getvalue()
+
+
+_SUMS = (
+    func.count(distinct(UsageRow.run_id)),
+    func.coalesce(func.sum(UsageRow.calls), 0),
+    func.coalesce(func.sum(UsageRow.prompt_tokens), 0),
+    func.coalesce(func.sum(UsageRow.completion_tokens), 0),
+    func.coalesce(func.max(case((UsageRow.estimated, 1), else_=0)), 0),
+    func.sum(UsageRow.nano_usd),
+    func.coalesce(func.sum(case((UsageRow.nano_usd.is_(None), UsageRow.calls), else_=0)), 0),
+)
+
+
+def _line(key: str, sums: Any) -> UsageLine:
+    runs, calls, prompt, completion, estimated, nano, unpriced = sums
+    return UsageLine(
+        key=key,
+        runs=int(runs),
+        model_calls=int(calls),
+        prompt_tokens=int(prompt),
+        completion_tokens=int(completion),
+        estimated=bool(estimated),
+        usd=None if nano is None else int(nano) / NANO,
+        unpriced_calls=int(unpriced),
+    )
+
+
+def _key(session: Session, group_by: UsageGroup) -> Any:
+    if group_by == "day":
+        if session.get_bind().dialect.name == "postgresql":
+            # Literal: a bound parameter would make the key of the group another expression.
+            there = func.timezone(literal_column("'UTC'", String), UsageRow.at)
+            return func.to_char(there, literal_column("'YYYY-MM-DD'", String))
+        return func.strftime(literal_column("'%Y-%m-%d'", String), UsageRow.at)
+    return {
+        "agent": UsageRow.agent_id,
+        "model": UsageRow.model,
+        "principal": UsageRow.owner,
+        "tenant": UsageRow.tenant,
+    }[group_by]
+
+
+def _told(key: str, group_by: UsageGroup, wanted: UsageFilter) -> str:
+    """Owners begin with their tenant, which nobody is told within one tenant."""
+    if group_by == "principal" and wanted.tenant is not None:
+        return key.removeprefix(f"{wanted.tenant}|")
+    return key
+
+
+def _stored(key: str, group_by: UsageGroup, wanted: UsageFilter) -> str:
+    if group_by == "principal" and wanted.tenant is not None:
+        return f"{wanted.tenant}|{key}"
+    return key
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value

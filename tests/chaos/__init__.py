@@ -1,0 +1,1 @@
+"""What the engine of runs survives: real processes, killed, paused, starved and lied to."""
