@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -52,10 +53,18 @@ class Environment:
         if found is None:
             raise NotHere("uv is not there")
         python = str(self.folder / "bin" / "python")
-        _run([found, "venv", "-q", "--clear", "--python", self.python or sys.executable, "--",
+        _run([found, "venv", "-q", "--clear", "--python", _interpreter(self.python),
               str(self.folder)])  # fmt: skip
         _run([found, "pip", "install", "-q", "--python", python,
               "-r", str(_LISTS / f"{self.name}.txt")])  # fmt: skip
+
+
+def _interpreter(version: str | None) -> str:
+    """A Python of this version: this one, one on the path, or one of pyenv's."""
+    if version is None or sys.version.startswith(f"{version}."):
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    return next((str(found) for found in pyenv.glob(f"{version}.*/bin/python")), version)
 
 
 def _run(command: list[str]) -> None:

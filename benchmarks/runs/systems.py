@@ -150,7 +150,7 @@ def _langgraph() -> Iterator[Host]:
     with tempfile.TemporaryDirectory() as name:
         config = Path(name) / "langgraph.json"
         graphs = {"hello": f"{_HOSTS / 'graph' / 'hello.py'}:graph"}
-        config.write_text(json.dumps({"dependencies": [], "graphs": graphs}))
+        config.write_text(json.dumps({"dependencies": ["."], "graphs": graphs}))
         command = [
             "langgraph", "dev", "--config", str(config), "--port", str(port), "--no-browser",
             "--no-reload", "--n-jobs-per-worker", "50", "--server-log-level", "ERROR",
@@ -222,7 +222,7 @@ SYSTEMS: Mapping[str, System] = {
         True,
     ),
     "agno-sqlite": System(
-        "Agno AgentOS, SQLite, foreground", ("AgnoWait",), lambda _: _agno(None), False
+        "Agno AgentOS, SQLite, foreground", ("AgnoWait", "AgnoPoll"), lambda _: _agno(None), False
     ),
     "aegra": System(
         "Aegra, PostgreSQL, in process",

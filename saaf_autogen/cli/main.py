@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import audit, clients, groups, keys, semantic, users
+from saaf_autogen.cli import audit, clients, groups, keys, prune, semantic, usage, users, worker
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -81,11 +81,20 @@ def serve(
     project: ProjectOption = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to listen on.")] = None,
+    no_worker: Annotated[
+        bool, typer.Option("--no-worker", help="Leave runs to the processes of saaf worker.")
+    ] = False,
 ) -> None:
-    """Host the deployment: actions, agents and the OAuth issuer over HTTP."""
+    """Host the deployment: actions, agents and the OAuth issuer over HTTP; and execute its runs."""
     from saaf_autogen.cli.serve import serve as run
 
-    run(project, host, port)
+    run(project, host, port, works=not no_worker)
+
+
+app.command()(worker.worker)
+app.command()(worker.workers)
+app.command()(prune.prune)
+app.command()(usage.usage)
 
 
 @app.command()

@@ -22,7 +22,7 @@ from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.project import GRACE_S
 from saaf_autogen.settings import ServerSettings
 
-__all__ = ["offer_first_admin", "serve"]
+__all__ = ["offer_first_admin", "serve", "server_of"]
 
 URL_VARIABLE = "SAAF_URL"
 _DRAIN_S = 20
@@ -30,15 +30,18 @@ _INTERRUPTED = 130
 _logger = logging.getLogger(__name__)
 
 
-def serve(project: Path | None, host: str | None, port: int | None) -> None:
-    """Open the deployment, say what is there, and host it until a signal."""
+def serve(project: Path | None, host: str | None, port: int | None, *, works: bool = True) -> None:
+    """Open the deployment, say what is there, and host it until a signal.
+
+    Without ``works``, runs are accepted and others execute them.
+    """
     deployment = read_deployment(find_project(project))
-    server = _server(deployment.settings.server, host, port)
+    server = server_of(deployment.settings.server, host, port)
     console = Console(highlight=False, soft_wrap=True)
     log_to_stderr()
     with _address(server) as address:
         with sample_progress(console) as progress:
-            opened = Project(deployment, server=server, progress=progress)
+            opened = Project(deployment, server=server, progress=progress, works=works)
         config = uvicorn.Config(
             create_app(opened),
             log_level="warning",
@@ -106,7 +109,10 @@ def _address(server: ServerSettings) -> socket.socket:
     return bound
 
 
-def _server(settings: ServerSettings, host: str | None, port: int | None) -> ServerSettings:
+def server_of(
+    settings: ServerSettings, host: str | None = None, port: int | None = None
+) -> ServerSettings:
+    """Where this host is known: as given, else as ``$SAAF_URL`` says, else as saaf.yaml does."""
     given = {"host": host, "port": port, "url": os.environ.get(URL_VARIABLE)}
     return settings.model_copy(
         update={name: value for name, value in given.items() if value is not None}

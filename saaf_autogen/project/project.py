@@ -114,16 +114,15 @@ class Project:
             clock=clock,
             contexts=self._semantic,
         )
+        self._effects = EffectStore(
+            self.database, clock, lease_s=settings.limits.action_timeout_s + _EFFECT_MARGIN_S
+        )
         self.invoker = Invoker(
             registry=deployment.registry,
             policy=self.policy,
             contexts=self._contexts,
             audit=self.audit,
-            effects=EffectStore(
-                self.database,
-                clock,
-                lease_s=settings.limits.action_timeout_s + _EFFECT_MARGIN_S,
-            ),
+            effects=self._effects,
             limits=settings.limits,
             calls=self.limits.calls,
             clock=clock,
@@ -234,6 +233,7 @@ class Project:
             clock=clock,
             standing=self.identity.standing,
             release=release,
+            resolve=self._effects.resolve,
         )
         self._callbacks = CallbackDeliverer(
             self.database,

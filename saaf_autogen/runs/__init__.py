@@ -4,6 +4,7 @@ from saaf_autogen.runs.callbacks import CallbackDeliverer
 from saaf_autogen.runs.claims import ClaimRules
 from saaf_autogen.runs.engine import NoWorker, RunEngine
 from saaf_autogen.runs.execution import RunExecution
+from saaf_autogen.runs.inputs import AnswerRequest, QuestionPage, QuestionView
 from saaf_autogen.runs.model import (
     TERMINAL,
     Agent,
@@ -25,6 +26,7 @@ __all__ = [
     "TERMINAL",
     "Agent",
     "AgentLookup",
+    "AnswerRequest",
     "Asking",
     "CallbackDeliverer",
     "CallbackRow",
@@ -35,6 +37,8 @@ __all__ = [
     "RunExecution",
     "Worker",
     "Notifier",
+    "QuestionPage",
+    "QuestionView",
     "Run",
     "RunEngine",
     "RunEvent",

@@ -22,7 +22,6 @@ from saaf_autogen.runs.text import canonical, clean_json
 __all__ = ["MAX_BATCH", "Batch", "Refused", "checked", "create"]
 
 MAX_BATCH = 100
-_UNREADABLE = "The request is not valid"
 
 
 class Batch(BaseModel):
@@ -47,9 +46,7 @@ class Refused:
         """Note what is wrong with a request."""
         told = error.problem()
         names = ("code", "detail", "remedy", "faults", "missing_scopes", "maximum")
-        self.errors.append(
-            {"index": index, **{name: told[name] for name in names if name in told}}
-        )
+        self.errors.append({"index": index, **{name: told[name] for name in names if name in told}})
         self.refusals.append((agent_id, error.detail))
 
     def error(self) -> InvalidArguments:
@@ -86,12 +83,18 @@ async def checked(
         )
     refused = Refused()
     orders: list[store.NewRun] = []
+    of_url: dict[str, list[int]] = {}
     for index, given in enumerate(requests):
         try:
-            orders.append(order(principal, _request(given)))
+            request = _request(given)
+            if request.webhook:
+                of_url.setdefault(request.webhook.url, []).append(index)
+            orders.append(order(principal, request))
         except SaafError as error:
             refused.add(index, _agent_of(given), error)
-    await _check_webhooks(requests, check_webhook, principal, refused)
+    for url, refusal in await _refused_webhooks(list(of_url), check_webhook, principal):
+        for index in of_url[url]:
+            refused.add(index, _agent_of(requests[index]), refusal)
     if refused.errors:
         refused.errors.sort(key=lambda each: int(each["index"]))
         return refused
@@ -150,29 +153,26 @@ def _request(given: RunRequest | Mapping[str, Any]) -> RunRequest:
             for fault in error.errors(include_url=False, include_input=False)
         ]
         told = "; ".join(f"{fault['field'] or 'run'}: {fault['message']}" for fault in faults)
-        raise InvalidArguments(f"{_UNREADABLE}: {told}.", extra={"faults": faults}) from None
+        raise InvalidArguments(
+            f"The request is not valid: {told}.", extra={"faults": faults}
+        ) from None
 
 
-async def _check_webhooks(
-    requests: Sequence[RunRequest | Mapping[str, Any]],
+async def _refused_webhooks(
+    urls: Sequence[str],
     check: Callable[[Principal, str], Awaitable[None]],
     principal: Principal,
-    refused: Refused,
-) -> None:
-    of_url: dict[str, list[int]] = {}
-    unreadable = {each["index"] for each in refused.errors if each["detail"].startswith(_UNREADABLE)}
-    for index, given in enumerate(requests):
-        if index not in unreadable and (webhook := _request(given).webhook):
-            of_url.setdefault(webhook.url, []).append(index)
+) -> list[tuple[str, SaafError]]:
     outcomes = await asyncio.gather(
-        *(check(principal, url) for url in of_url), return_exceptions=True
+        *(check(principal, url) for url in urls), return_exceptions=True
     )
-    for indexes, outcome in zip(of_url.values(), outcomes, strict=True):
+    refused: list[tuple[str, SaafError]] = []
+    for url, outcome in zip(urls, outcomes, strict=True):
         if isinstance(outcome, SaafError) and outcome.status < 500:
-            for index in indexes:
-                refused.add(index, _agent_of(requests[index]), outcome)
+            refused.append((url, outcome))
         elif isinstance(outcome, BaseException):
             raise outcome
+    return refused
 
 
 def _agent_of(given: RunRequest | Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "UsageGroup",
     "UsageLine",
     "UsagePage",
+    "csv_rows",
     "usage_csv",
     "usage_page",
 ]
@@ -132,17 +134,20 @@ def usage_page(
     )
 
 
-def usage_csv(page: UsagePage, *, heading: bool = True) -> str:
+def usage_csv(page: UsagePage) -> str:
     """The groups of a page as CSV (RFC 4180), without the total."""
     text = io.StringIO()
-    names = [name for name in UsageLine.model_fields if name != "key"]
-    writer = csv.writer(text)
-    if heading:
-        writer.writerow([page.group_by, *names])
-    for line in page.data:
-        body = line.model_dump()
-        writer.writerow([body["key"], *(_cell(body[name]) for name in names)])
+    csv.writer(text).writerows(csv_rows(page.group_by, page.data))
     return text.getvalue()
+
+
+def csv_rows(group_by: UsageGroup, lines: Iterable[UsageLine]) -> Iterator[list[Any]]:
+    """A heading, then a row for each group; what is not known is empty."""
+    names = [name for name in UsageLine.model_fields if name != "key"]
+    yield [group_by, *names]
+    for line in lines:
+        body = line.model_dump()
+        yield [_text(line.key), *(_cell(body[name]) for name in names)]
 
 
 _SUMS = (
@@ -196,6 +201,11 @@ def _stored(key: str, group_by: UsageGroup, wanted: UsageFilter) -> str:
     if group_by == "principal" and wanted.tenant is not None:
         return f"{wanted.tenant}|{key}"
     return key
+
+
+def _text(key: str) -> str:
+    """A key as no spreadsheet takes it for a formula."""
+    return f"'{key}" if key[:1] in ("=", "+", "-", "@", "\t", "\r") else key
 
 
 def _cell(value: Any) -> Any:

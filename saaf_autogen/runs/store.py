@@ -226,6 +226,7 @@ def finish(
     status: EndStatus,
     now: datetime,
     *,
+    output: str | None = None,
     error: dict[str, Any] | None = None,
     delay_s: float = 0,
 ) -> bool:
@@ -233,7 +234,7 @@ def finish(
     row = session.get(RunRow, run_id, with_for_update=True)
     if row is None or row.status in TERMINAL:
         return False
-    finish_row(session, row, status, now, error=error, delay_s=delay_s)
+    finish_row(session, row, status, now, output=output, error=error, delay_s=delay_s)
     return True
 
 

@@ -206,9 +206,7 @@ class CallLedger:
     ) -> None:
         """Count a call of this agent."""
         self.scope.host.used(
-            CallUsage(
-                kind, self.path, name, prompt_tokens, completion_tokens, estimated, replayed
-            )
+            CallUsage(kind, self.path, name, prompt_tokens, completion_tokens, estimated, replayed)
         )
 
     def drifted(self, key: CallKey) -> None:

@@ -16,7 +16,7 @@ from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
-from saaf_autogen.errors import TeamFailed
+from saaf_autogen.errors import SaafError, TeamFailed
 from saaf_autogen.journal import Question, TurnHost, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.content import clean
@@ -196,6 +196,8 @@ class _Turn:
     def _typed(self, error: Exception) -> Exception:
         if self._scope.failure is not None:
             return self._scope.failure
+        if isinstance(error, SaafError):
+            return error
         name = type(error).__name__
         _logger.warning("run %s: the team failed with %s", self._request.run, name)
         return TeamFailed(

@@ -16,18 +16,27 @@ from pydantic import ValidationError
 from saaf_autogen.errors import ConfigurationError, SaafError
 from saaf_autogen.teams import faults
 from saaf_autogen.teams.models import ModelClient
+from saaf_autogen.teams.paths import Paths
 from saaf_autogen.teams.providers import (
     AGENTS,
-    MODEL_CLIENT,
     TEAMS,
-    WORKBENCH,
+    TOOL_WORKBENCH,
+    TOOLS,
     allowed_providers,
     check_providers,
     remedy_for,
 )
+from saaf_autogen.teams.structured import name_answers, register_answers
 from saaf_autogen.teams.workbench import ActionWorkbench
 
 __all__ = ["LoadedAgent", "completed", "load_agent"]
+
+_KINDS = {
+    **dict.fromkeys(TEAMS, "team"),
+    **dict.fromkeys(AGENTS, "agent"),
+    **dict.fromkeys(TOOLS, "tool"),
+    TOOL_WORKBENCH: "workbench",
+}
 
 faults.install()
 
@@ -37,7 +46,8 @@ class LoadedAgent:
     """A team or a single agent, not bound to anything yet.
 
     ``models`` and ``workbenches`` come with the component path of the agent that owns them, such
-    as ``team/analyst``. ``teams`` holds the root team and every nested one, inner ones first.
+    as ``team/analyst`` (``teams.paths``). ``teams`` holds the root team and every nested one,
+    inner ones first. ``parts`` holds every component, inner ones first.
     """
 
     root: Team | ChatAgent
@@ -52,25 +62,17 @@ class _Session:
 
     def __init__(self, allowed: frozenset[str]) -> None:
         self.allowed = allowed
-        self.path: list[str] = []
+        self.paths = Paths()
         self.parts: list[tuple[str, Any]] = []
 
-    def enter(self, model: ComponentModel) -> bool:
-        """Refuse what may not be loaded; whether the component names a step of the path."""
+    def enter(self, model: ComponentModel) -> str:
+        """The path of a component; refuses what may not be loaded."""
         if model.provider not in self.allowed:
             raise ConfigurationError(
                 f"The provider {model.provider!r} may not be loaded.",
                 remedy=remedy_for(model.provider),
             )
-        kind = model.provider.rsplit(".", 2)
-        names = model.provider not in (MODEL_CLIENT, WORKBENCH) and (
-            (len(kind) == 3 and kind[1] in ("teams", "agents")) or "name" in model.config
-        )
-        if names:
-            name = model.config.get("name") or kind[-1]
-            is_team = len(kind) == 3 and kind[1] == "teams"
-            self.path.append("team" if not self.path and is_team else str(name))
-        return bool(names)
+        return self.paths.enter(model.provider, model.config)
 
 
 _session: ContextVar[_Session | None] = ContextVar("saaf_loading", default=None)
@@ -83,13 +85,12 @@ def _guarded(cls: Any, model: Any, expected: Any = None) -> Any:
     if session is None:
         return _load_component(cls, model, expected)
     loaded = ComponentModel(**model) if isinstance(model, Mapping) else model
-    steps = session.enter(loaded)
+    path = session.enter(loaded)
     try:
         part = _load_component(cls, loaded, expected)
-        session.parts.append(("/".join(session.path), part))
+        session.parts.append((path, part))
     finally:
-        if steps:
-            session.path.pop()
+        session.paths.leave()
     return part
 
 
@@ -130,32 +131,40 @@ def load_agent(config: Mapping[str, Any], trusted: Iterable[str] = ()) -> Loaded
             f"{type(root).__name__} is neither a team nor an agent.",
             remedy="Let the file's outermost provider be a team or an agent.",
         )
+    teams = [part for _, part in session.parts if isinstance(part, BaseGroupChat)]
+    register_answers(session.parts, teams)
     return LoadedAgent(
         root=root,
         models=[(path, part) for path, part in session.parts if isinstance(part, ModelClient)],
         workbenches=[
             (path, part) for path, part in session.parts if isinstance(part, ActionWorkbench)
         ],
-        teams=[part for _, part in session.parts if isinstance(part, BaseGroupChat)],
+        teams=teams,
         parts=session.parts,
     )
 
 
 def completed(value: Any) -> Any:
-    """A copy with what AutoGen's loader fails without: members' types, handoffs as objects."""
+    """A copy with what AutoGen's loader fails without: members' types, handoffs as objects.
+
+    Structured answers get the name of their agent where they have none: teams tell them by it.
+    """
     if isinstance(value, list | tuple):
         return [completed(item) for item in value]
     if not isinstance(value, Mapping):
         return deepcopy(value)
     result = {key: completed(item) for key, item in value.items()}
     provider = result.get("provider")
-    if provider in TEAMS | AGENTS and result.get("component_type") is None:
-        result["component_type"] = "team" if provider in TEAMS else "agent"
+    if provider in _KINDS and result.get("component_type") is None:
+        result["component_type"] = _KINDS[provider]
     config = result.get("config")
-    if provider in AGENTS and isinstance(config, dict) and isinstance(config.get("handoffs"), list):
+    if provider not in AGENTS or not isinstance(config, dict):
+        return result
+    if isinstance(config.get("handoffs"), list):
         config["handoffs"] = [
             {"target": item} if isinstance(item, str) else item for item in config["handoffs"]
         ]
+    name_answers(config)
     return result
 
 

@@ -40,7 +40,7 @@ def bind_stock_tools(agent: AssistantAgent, ledger: CallLedger) -> None:
 
 
 class _StockWorkbench(StaticStreamWorkbench):
-    """Another workbench within a turn. (AutoGen streams only from this base class.)"""
+    """Another workbench within a turn; AutoGen streams only from this base class."""
 
     def __init__(self, inner: Workbench, ledger: CallLedger) -> None:
         super().__init__([])

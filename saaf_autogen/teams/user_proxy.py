@@ -9,7 +9,7 @@ from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
 from autogen_core import CancellationToken
 
-from saaf_autogen.journal import Question
+from saaf_autogen.journal import CallKey, Question
 from saaf_autogen.teams.binding import CallLedger
 from saaf_autogen.teams.content import clean
 
@@ -49,17 +49,17 @@ class _Human:
     async def input(self, prompt: str, cancellation_token: CancellationToken | None = None) -> str:
         key = self._ledger.input_key()
         entry = self._ledger.recall(key)
-        if entry is not None:
-            return clean(str(entry.data["text"]))
+        if entry is None:
+            await self._ledger.scope.ask(key, self._question(key, prompt))
+        return clean(str(entry.data["text"]))
+
+    def _question(self, key: CallKey, prompt: str) -> Question:
         heard = self.heard
         said = "" if heard is None else clean(heard.to_text()).strip()
-        await self._ledger.scope.ask(
-            key,
-            Question(
-                kind="input",
-                place=key.place,
-                source=self._agent,
-                prompt=said[:_MAX_PROMPT_CHARS] or prompt.strip(),
-                data={} if heard is None else {"speaker": heard.source},
-            ),
+        return Question(
+            kind="input",
+            place=key.place,
+            source=self._agent,
+            prompt=said[:_MAX_PROMPT_CHARS] or prompt.strip(),
+            data={} if heard is None else {"speaker": heard.source},
         )

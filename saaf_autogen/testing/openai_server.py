@@ -10,7 +10,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,8 +20,11 @@ from typing import Any
 __all__ = [
     "Broken",
     "Calls",
+    "Cut",
     "Dropped",
     "Failure",
+    "Flood",
+    "Gone",
     "OpenAIServer",
     "Reply",
     "Slow",
@@ -32,10 +35,11 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Text:
-    """An answer in words."""
+    """An answer in words, or in none; ``counted`` says whether its tokens are told."""
 
-    content: str
+    content: str | None
     finish_reason: str = "stop"
+    counted: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,28 @@ class Broken:
 
 @dataclass(frozen=True)
 class Dropped:
-    """The connection ends without an answer; when streaming, after so many pieces of text."""
+    """The connection is reset: at once, or in mid-answer after so many pieces of text."""
 
     after: int = 0
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The answer ends in good order, but too early: after so many pieces of text."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class Flood:
+    """An answer in words that is far too long."""
+
+    megabytes: int = 50
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The server goes down: this connection is reset, and later ones are refused."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +112,7 @@ class Slow:
     then: Reply
 
 
-Reply = Text | Calls | Vectors | Failure | Broken | Dropped | Slow
+Reply = Text | Calls | Vectors | Failure | Broken | Dropped | Cut | Flood | Gone | Slow
 Script = Callable[[dict[str, Any]], Reply]
 
 
@@ -107,6 +130,7 @@ class OpenAIServer:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._stopping = threading.Event()
+        self._gone = threading.Event()
         self.requests: list[dict[str, Any]] = []
         self.authorizations: list[str] = []
         server = self
@@ -136,9 +160,19 @@ class OpenAIServer:
         trace: TracebackType | None,
     ) -> None:
         self._stopping.set()
+        self.go_down()
+        self._thread.join(timeout=5)
+
+    def go_down(self) -> None:
+        """Refuse connections from now on."""
+        self._gone.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(timeout=5)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it went down."""
+        return self._gone.is_set()
 
     def wait(self, seconds: float) -> None:
         """Wait, but no longer than the server lives."""
@@ -169,7 +203,10 @@ class _Handler(BaseHTTPRequestHandler):
             return  # the client died while it asked
         body = json.loads(content)
         with suppress(ConnectionError):  # the client may leave at any time
-            self._send(body, self.double.reply(body, self.headers.get("Authorization", "")))
+            if self.double.is_gone:
+                self._drop()
+            else:
+                self._send(body, self.double.reply(body, self.headers.get("Authorization", "")))
 
     def _send(self, body: dict[str, Any], reply: Reply) -> None:
         if isinstance(reply, Slow):
@@ -182,36 +219,48 @@ class _Handler(BaseHTTPRequestHandler):
             self._whole(200, reply.body, {"Content-Type": reply.content_type})
         elif isinstance(reply, Vectors):
             self._whole(200, json.dumps(_embeddings(body, reply)).encode(), {})
-        elif body.get("stream"):
-            self._stream(body, reply)
-        elif isinstance(reply, Dropped):
+        elif isinstance(reply, Gone):
+            self.double.go_down()
             self._drop()
+        elif isinstance(reply, Dropped | Cut):
+            self._break_off(body, reply)
+        elif body.get("stream"):
+            self._stream(_flood(body, reply) if isinstance(reply, Flood) else _chunks(body, reply))
         else:
-            self._whole(200, json.dumps(_completion(body, reply)).encode(), {})
+            said = Text("x" * reply.megabytes * 1_000_000) if isinstance(reply, Flood) else reply
+            self._whole(200, json.dumps(_completion(body, said)).encode(), {})
 
-    def _whole(self, status: int, content: bytes, headers: Mapping[str, str]) -> None:
+    def _break_off(self, body: dict[str, Any], reply: Dropped | Cut) -> None:
+        if body.get("stream") and (reply.after or isinstance(reply, Cut)):
+            pieces = ({"content": f"piece {index} "} for index in range(reply.after))
+            self._stream((_chunk(body, piece) for piece in pieces), done=False)
+        elif reply.after or isinstance(reply, Cut):
+            whole = json.dumps(_completion(body, Text("piece " * reply.after))).encode()
+            self._whole(200, whole, {}, cut_at=len(whole) // 2)
+        self.close_connection = True
+        if isinstance(reply, Dropped):
+            self._drop()
+
+    def _whole(
+        self, status: int, content: bytes, headers: Mapping[str, str], cut_at: int | None = None
+    ) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:cut_at])
 
-    def _stream(self, body: dict[str, Any], reply: Text | Calls | Dropped) -> None:
+    def _stream(self, chunks: Iterable[dict[str, Any]], *, done: bool = True) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
-        said: Text | Calls = Text("") if isinstance(reply, Dropped) else reply
-        if isinstance(reply, Dropped):
-            for index in range(reply.after):
-                self._event(_chunk(body, {"content": f"piece {index} "}))
-            self._drop()
-            return
-        for chunk in _chunks(body, said):
+        for chunk in chunks:
             self._event(chunk)
-        self.wfile.write(b"data: [DONE]\n\n")
+        if done:
+            self.wfile.write(b"data: [DONE]\n\n")
 
     def _event(self, chunk: dict[str, Any]) -> None:
         self.wfile.write(b"data: " + json.dumps(chunk).encode() + b"\n\n")
@@ -226,9 +275,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
 
-def _usage(body: dict[str, Any], reply: Text | Calls) -> dict[str, int]:
+def _usage(body: dict[str, Any], reply: Text | Calls) -> dict[str, int] | None:
+    if isinstance(reply, Text) and not reply.counted:
+        return None
     prompt = len(json.dumps(body.get("messages", []))) // 4
-    answer = reply.content if isinstance(reply, Text) else json.dumps([*reply.calls])
+    answer = (reply.content or "") if isinstance(reply, Text) else json.dumps([*reply.calls])
     completion = len(answer) // 4 + 1
     return {
         "prompt_tokens": prompt,
@@ -295,7 +346,7 @@ def _chunk(
 def _chunks(body: dict[str, Any], reply: Text | Calls) -> Iterator[dict[str, Any]]:
     yield _chunk(body, {"role": "assistant", "content": ""})
     if isinstance(reply, Text):
-        for word in reply.content.split(" "):
+        for word in reply.content.split(" ") if reply.content is not None else ():
             yield _chunk(body, {"content": word + " "})
         yield _chunk(body, {}, reply.finish_reason)
     else:
@@ -308,5 +359,12 @@ def _chunks(body: dict[str, Any], reply: Text | Calls) -> Iterator[dict[str, Any
             rest = {"index": index, "function": {"arguments": arguments[half:]}}
             yield _chunk(body, {"tool_calls": [rest]})
         yield _chunk(body, {}, "tool_calls")
-    if (body.get("stream_options") or {}).get("include_usage"):
-        yield {**_chunk(body, {}), "choices": [], "usage": _usage(body, reply)}
+    usage = _usage(body, reply)
+    if (body.get("stream_options") or {}).get("include_usage") and usage is not None:
+        yield {**_chunk(body, {}), "choices": [], "usage": usage}
+
+
+def _flood(body: dict[str, Any], reply: Flood) -> Iterator[dict[str, Any]]:
+    for _ in range(reply.megabytes * 10):
+        yield _chunk(body, {"content": "x" * 100_000})
+    yield _chunk(body, {}, "stop")

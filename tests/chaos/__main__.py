@@ -17,8 +17,12 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
+from tests.chaos.campaigns.cancel import cancel
+from tests.chaos.campaigns.disk import disk
+from tests.chaos.campaigns.growth import growth
 from tests.chaos.campaigns.kills import kills
 from tests.chaos.campaigns.restarts import restarts
+from tests.chaos.campaigns.shapes import shapes
 from tests.chaos.campaigns.takeover import takeover
 from tests.chaos.place import Place
 from tests.chaos.postgres import own_postgres
@@ -28,6 +32,10 @@ __all__ = ["main"]
 
 CAMPAIGNS: dict[str, Callable[[Report, Place], None]] = {
     "kills": kills,
+    "cancel": cancel,
+    "disk": disk,
+    "growth": growth,
+    "shapes": shapes,
     "takeover": takeover,
     "restarts": restarts,
 }

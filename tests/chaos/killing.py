@@ -63,6 +63,13 @@ class Killer:
             self._nodes, self._store = nodes, store
             self._draw()
 
+    def pause(self) -> None:
+        """No more of them until it begins again; returns when all that died were started."""
+        with self._lock:
+            self._store = None
+        while any(each.is_alive() for each in self._starting):
+            time.sleep(0.05)
+
     def watch(self, moment: Moment) -> None:
         """A moment in the world outside."""
         with self._lock:

@@ -41,7 +41,7 @@ class Node:
         self.url = f"http://127.0.0.1:{self.port}"
         self.starts = 0
         self._project = project
-        self._environ = {
+        self.environ = {
             **os.environ,
             **environ,
             "CHAOS_PROCESS": name,
@@ -74,7 +74,7 @@ class Node:
             [sys.executable, "-m", "saaf_autogen", *self._command()],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=self._environ,
+            env=self.environ,
         )
         self.starts += 1
         # Through a pipe, not into a file: nothing that it prints needs room on its disk.

@@ -20,9 +20,10 @@ from tests.chaos.nodes import Node
 from tests.chaos.script import MOVES, WatchedModels
 from tests.chaos.store import Store
 
-__all__ = ["CLIENT", "Site", "open_site", "write_deployment"]
+__all__ = ["CLIENT", "TOOL_SCOPES", "Site", "assistant", "open_site", "write_deployment"]
 
 CLIENT = "caller"
+TOOL_SCOPES = ("tools.shop:use", "tools.probe:use")
 
 PACK = '''
 """A shop whose payments are made by a server outside."""
@@ -84,6 +85,24 @@ def block(seconds: float) -> str:
     return "blocked"
 '''.replace("KEYED", ", keyed=True")
 
+PROBE = '''
+"""What the teams of tests/teams/durability call."""
+
+import asyncio
+import os
+
+from saaf_autogen import action
+
+SCOPES = {"tools.probe:use": "Make notes."}
+
+
+@action(scopes=["tools.probe:use"], effect="read")
+async def note(text: str) -> dict[str, str]:
+    """Make a note."""
+    await asyncio.sleep(float(os.environ.get("CHAOS_PROBE_S", "0")))
+    return {"noted": text}
+'''
+
 
 @dataclass
 class Site:
@@ -94,6 +113,7 @@ class Site:
     """
 
     folder: Path
+    state: Path
     logs: Path
     ledger: Ledger
     models: WatchedModels
@@ -124,7 +144,7 @@ class Site:
         """A client of whatever process serves the API."""
         if self._caller is None:
             apis = [node for node in self.nodes.values() if node.kind != "worker"]
-            self._caller = Caller(apis[0].url, CLIENT, self.folder / ".saaf" / "clients.json")
+            self._caller = Caller(apis[0].url, CLIENT, self.state / "clients.json")
         return self._caller
 
     @property
@@ -158,6 +178,8 @@ def open_site(
     override: Callable[[str, str, int], Reply | None] | None = None,
     agents: Mapping[str, Mapping[str, Any]] | None = None,
     model: Mapping[str, Any] | None = None,
+    state: Path | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Iterator[Site]:
     """A deployment with its world; processes are started by the campaign, and end with the block.
 
@@ -170,20 +192,23 @@ def open_site(
         override: what models say instead of their moves.
         agents: further agents.
         model: further settings of the model.
+        state: the state folder; default is the deployment's own.
+        more: further settings.
     """
+    state = state or folder / ".saaf"
     with ExitStack() as stack:
         ledger = stack.enter_context(Ledger(seed, watch=watch))
         models = WatchedModels(seed, watch=watch, override=override)
         stack.enter_context(models)
-        write_deployment(folder, models.base_url, runs or {}, agents or {}, model or {})
+        write_deployment(folder, models.base_url, runs or {}, agents or {}, model or {}, more or {})
         logs = folder / "logs"
         logs.mkdir()
-        environ = {"CHAOS_LEDGER": ledger.url}
+        environ = {"CHAOS_LEDGER": ledger.url, "SAAF_STATE": str(state)}
         if database:
             environ["SAAF_DATABASE_URL"] = database
-        store = Store(database or f"sqlite:///{folder / '.saaf' / 'saaf.sqlite'}")
+        store = Store(database or f"sqlite:///{state / 'saaf.sqlite'}")
         stack.callback(store.close)
-        site = Site(folder, logs, ledger, models, store, environ)
+        site = Site(folder, state, logs, ledger, models, store, environ)
         stack.callback(site.close)
         yield site
 
@@ -194,26 +219,29 @@ def write_deployment(
     runs: Mapping[str, Any],
     agents: Mapping[str, Mapping[str, Any]],
     model: Mapping[str, Any],
-) -> None:
-    """Write the folder: settings, the shop's actions, and an agent for each shape."""
+    more: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Write the folder: settings, the shop's actions, and an agent for each shape; the settings."""
     (folder / "agents").mkdir(parents=True)
     (folder / "tools").mkdir()
     (folder / "tools" / "shop.py").write_text(PACK)
+    (folder / "tools" / "probe.py").write_text(PROBE)
     for name, config in {**{shape: _agent(shape) for shape in MOVES}, **agents}.items():
         (folder / "agents" / f"{name}.yaml").write_text(yaml.safe_dump(config))
     named = {"provider": "openai", "model": "test", "base_url": base_url}
     per_minute = ("calls", "unauthenticated", "oauth", "tokens")
-    settings = {
+    settings: dict[str, Any] = {
         "version": 1,
         "name": "chaos",
         "models": {
-            "default": {**named, "api_key_env": "CHAOS_MODEL_KEY", "timeout_s": 20, **model}
+            "default": {**named, "api_key_env": "CHAOS_MODEL_KEY", "timeout_s": 20, **model},
+            **more.get("models", {}),
         },
         "clients": [
             {
                 "id": CLIENT,
                 "scopes": [
-                    "agents:run", "runs:read", "runs:cancel", "runs:input", "tools.shop:use",
+                    "agents:run", "runs:read", "runs:cancel", "runs:input", *TOOL_SCOPES,
                 ],
             }
         ],
@@ -223,11 +251,12 @@ def write_deployment(
         "runs": {"callback_delays_s": [0, 0.2, 0.5, 1, 2, 5, 5, 5, 10, 10], **runs},
     }  # fmt: skip
     (folder / "saaf.yaml").write_text(yaml.safe_dump(settings))
+    return settings
 
 
 def _agent(shape: str) -> dict[str, Any]:
-    participants = [_assistant(name, shape) for name in MOVES[shape]]
-    head = {"saaf": {"title": shape, "scopes": ["tools.shop:use"]}}
+    participants = [assistant(name, shape) for name in MOVES[shape]]
+    head = {"saaf": {"title": shape, "scopes": list(TOOL_SCOPES)}}
     if len(participants) == 1:
         return {**head, **participants[0]}
     turns = sum(isinstance(move, str) for moves in MOVES[shape].values() for move in moves)
@@ -238,7 +267,7 @@ def _agent(shape: str) -> dict[str, Any]:
     }
 
 
-def _assistant(name: str, shape: str) -> dict[str, Any]:
+def assistant(name: str, shape: str) -> dict[str, Any]:
     bench = {"provider": "saaf_autogen.ActionWorkbench", "config": {"actions": ["shop.*"]}}
     model = {"provider": "saaf_autogen.ModelClient", "config": {"name": "default"}}
     return {

@@ -27,8 +27,10 @@ from saaf_autogen.runs import (
     Webhook,
     Worker,
 )
+from saaf_autogen.runs.limits import RunLimits
 from saaf_autogen.settings import RunSettings
 
+LIMITS = RunLimits(timeout_s=60, turns=50)
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ANN = Principal(
     issuer="https://issuer",

@@ -27,7 +27,7 @@ class Team:
     async def until(self, condition: Callable[[], bool]) -> None:
         # Turns are done in the worker's own thread and loop.
         async with asyncio.timeout(10):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - it changes in another thread
                 await asyncio.sleep(0.01)
 
     async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:

@@ -16,7 +16,7 @@ from saaf_autogen.runs.outbox import Callback
 from saaf_autogen.settings import RunSettings
 from saaf_autogen.testing.clock import ManualClock
 from tests.egress.server import Received, Reply, Server, reply, serving
-from tests.runs.house import ANN, SECRET, House, Stores, ask, find_agent, living
+from tests.runs.house import ANN, LIMITS, SECRET, House, Stores, ask, find_agent, living
 from tests.runs.team import Team
 
 SETTINGS = RunSettings(callback_delays_s=[0, 5, 300], callback_timeout_s=0.5)
@@ -32,9 +32,9 @@ class Post:
 
     async def end_run(self, url: str | None = None, output: str = "42") -> str:
         request = ask("hello", url or self.receiver.url("/hook"))
-        new = store.NewRun(request, ANN.key, ANN, find_agent("flights"))
+        new = store.NewRun(request, ANN.key, ANN, find_agent("flights"), LIMITS)
         database, now = self.house.database, self.clock.now()
-        run, _ = await database.run(store.create, new, now)
+        run, _, _ = await database.run(store.create, new, now)
         await database.run(store.finish, run.id, "completed", now, output=output)
         self.house.notifier.notify("callbacks")
         return run.id
@@ -207,8 +207,10 @@ async def test_one_receiver_that_hangs_does_not_hold_up_the_others(sqlite: Store
 async def test_a_callback_of_a_client_that_lost_its_secret_is_not_sent(sqlite: Stores) -> None:
     async with posting(sqlite, status(200)) as post:
         bob = ANN.model_copy(update={"client_id": "bob"})
-        new = store.NewRun(ask("hi", post.receiver.url()), bob.key, bob, find_agent("flights"))
-        run, _ = await post.house.database.run(store.create, new, post.clock.now())
+        new = store.NewRun(
+            ask("hi", post.receiver.url()), bob.key, bob, find_agent("flights"), LIMITS
+        )
+        run, _, _ = await post.house.database.run(store.create, new, post.clock.now())
         await post.house.database.run(store.finish, run.id, "completed", post.clock.now())
         row = await post.settled(run.id)
         assert (row.state, row.last_error) == ("pending", "no_secret")

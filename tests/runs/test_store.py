@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from saaf_autogen.db import Base, Database
 from saaf_autogen.errors import Conflict, IdempotencyMismatch, InvalidArguments, NotFound
-from saaf_autogen.runs import RunEventRow, RunRequest, RunRow, event_log, outbox, store
+from saaf_autogen.journal import Fenced
+from saaf_autogen.runs import RunEventRow, RunRequest, RunRow, claims, event_log, outbox, store
+from saaf_autogen.runs.claims import ClaimRules
+from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.text import clean_json, fit_text
-from tests.runs.house import ANN, Stores, ask, find_agent
+from tests.runs.house import ANN, LIMITS, Stores, ask, find_agent
 
+RULES = ClaimRules()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 BOB = ANN.model_copy(update={"subject": "client:bob"})
 
@@ -28,27 +33,37 @@ def database(stores: Stores) -> Iterator[Database]:
 
 
 def new(request: RunRequest | None = None, key: str | None = None, who: Any = ANN) -> store.NewRun:
-    return store.NewRun(request or ask("hello"), who.key, who, find_agent("flights"), key)
+    return store.NewRun(request or ask("hello"), who.key, who, find_agent("flights"), LIMITS, key)
 
 
 async def made(database: Database, *args: Any, at: datetime = NOW) -> str:
-    run, _ = await database.run(store.create, new(*args), at)
+    run, _, _ = await database.run(store.create, new(*args), at)
     return run.id
+
+
+async def taken(database: Database) -> None:
+    """Have a worker take whatever waits."""
+    await database.run(claims.claim, "wrk_1", NOW, RULES, limit=9)
+
+
+def append_event(session: Session, run_id: str, kind: str, key: str, data: dict[str, Any]) -> int:
+    row = session.get_one(RunRow, run_id, with_for_update=True)
+    return event_log.append(session, row, kind, key, data, NOW)
 
 
 async def test_creates_at_once_with_one_key_give_one_run(database: Database) -> None:
     made = await asyncio.gather(*(database.run(store.create, new(key="k"), NOW) for _ in range(20)))
-    assert len({run.id for run, _ in made}) == 1
-    assert [created for _, created in made].count(True) == 1
+    assert len({run.id for run, _, _ in made}) == 1
+    assert [created for _, _, created in made].count(True) == 1
     count = select(func.count()).select_from(RunEventRow)
     assert await database.read(lambda session: session.scalar(count)) == 1
 
 
 async def test_a_key_belongs_to_one_body_and_one_owner(database: Database) -> None:
-    first, _ = await database.run(store.create, new(key="k"), NOW)
+    first, _, _ = await database.run(store.create, new(key="k"), NOW)
     with pytest.raises(IdempotencyMismatch):
         await database.run(store.create, new(ask("other"), "k"), NOW)
-    bobs, created = await database.run(store.create, new(ask("other"), "k", BOB), NOW)
+    bobs, _, created = await database.run(store.create, new(ask("other"), "k", BOB), NOW)
     assert created
     assert bobs.id != first.id
     assert await made(database) != await made(database)
@@ -88,8 +103,9 @@ async def test_pages_hold_each_run_once_newest_first(database: Database) -> None
 
 
 async def test_runs_are_listed_by_status_and_agent(database: Database) -> None:
-    running, _ = await made(database), await made(database)
-    await database.run(store.begin, running, NOW)
+    running = await made(database)
+    await taken(database)
+    await made(database)
     page = await database.read(store.list_runs, ANN, status="running")
     assert [run.id for run in page.data] == [running]
     assert (await database.read(store.list_runs, ANN, agent_id="other")).data == []
@@ -101,7 +117,7 @@ async def test_a_replayed_event_is_there_once_and_a_different_one_beside_it(
     run_id = await made(database)
 
     async def append(data: dict[str, Any], kind: str = "tool.call") -> int | None:
-        return await database.run(event_log.append_event, run_id, kind, "0:a", data, NOW)
+        return await database.run(append_event, run_id, kind, "0:a", data)
 
     first, again = await append({"x": 1, "y": 2}), await append({"y": 2, "x": 1})
     other, other_again = await append({"x": 3}), await append({"x": 3})
@@ -113,10 +129,7 @@ async def test_a_replayed_event_is_there_once_and_a_different_one_beside_it(
 async def test_many_writers_of_a_log_leave_no_gap_and_no_double(database: Database) -> None:
     run_id = await made(database)
     await asyncio.gather(
-        *(
-            database.run(event_log.append_event, run_id, "message.delta", f"k{i % 10}", {}, NOW)
-            for i in range(30)
-        )
+        *(database.run(append_event, run_id, "message.delta", f"k{i % 10}", {}) for i in range(30))
     )
     events = await database.read(event_log.read_events, run_id)
     assert [event.id for event in events] == list(range(1, 12))
@@ -124,7 +137,7 @@ async def test_many_writers_of_a_log_leave_no_gap_and_no_double(database: Databa
 
 async def test_an_end_is_written_once_with_its_event_and_its_callback(database: Database) -> None:
     run_id = await made(database, ask("hello", "https://example.com/hook"))
-    await database.run(store.begin, run_id, NOW)
+    await taken(database)
     ends = await asyncio.gather(
         *(
             database.run(store.finish, run_id, status, NOW, output="x")
@@ -135,14 +148,12 @@ async def test_an_end_is_written_once_with_its_event_and_its_callback(database: 
     events = await database.read(event_log.read_events, run_id)
     assert [event.last for event in events] == [False, False, True]
     assert len(await database.read(outbox.callbacks_of, run_id)) == 1
-    late = await database.run(event_log.append_event, run_id, "tool.call", "k", {}, NOW)
-    assert late is None
-    assert await database.run(store.begin, run_id, NOW) is None
+    with pytest.raises(Fenced):
+        await database.run(store.load, Hold(run_id, "wrk_1", 1))
 
 
 async def test_a_run_that_ended_otherwise_cannot_be_cancelled(database: Database) -> None:
     run_id = await made(database)
-    await database.run(store.begin, run_id, NOW)
     await database.run(store.finish, run_id, "completed", NOW)
     with pytest.raises(Conflict, match="completed"):
         await database.run(store.request_cancel, ANN, run_id, NOW)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
+from saaf_autogen.actions.spec import ActionOutcome, ActionSpec, Effect
 from saaf_autogen.auth.principal import Actor, Principal
 from saaf_autogen.errors import NotFound
 from saaf_autogen.journal import (
@@ -121,12 +121,19 @@ class FunctionPort:
     def __init__(self, **handlers: Handler) -> None:
         self.handlers = {name.replace("__", "."): handler for name, handler in handlers.items()}
         self.calls: list[tuple[str, dict[str, Any], str | None]] = []
+        self.effects: dict[str, Effect] = {}
         self.listed = 0
 
     async def list_actions(self) -> list[ActionSpec]:
         self.listed += 1
         return [
-            ActionSpec(name, inspect.getdoc(handler) or name, (), "read", _schema(handler))
+            ActionSpec(
+                name,
+                inspect.getdoc(handler) or name,
+                (),
+                self.effects.get(name, "read"),
+                _schema(handler),
+            )
             for name, handler in self.handlers.items()
         ]
 

@@ -15,7 +15,7 @@ from autogen_core.tools import ToolSchema
 
 from saaf_autogen.errors import ConfigurationError, ModelFailed
 from saaf_autogen.settings import ModelSettings
-from saaf_autogen.teams import models as models_module
+from saaf_autogen.teams import asking
 from saaf_autogen.teams.endpoints import connect, key_variable, model_info
 from saaf_autogen.teams.model_faults import retry_after_s, typed_error
 from saaf_autogen.teams.models import ModelClient, ModelRegistry
@@ -377,7 +377,7 @@ async def test_a_client_that_is_cancelled_lets_go_at_once() -> None:
 
 
 async def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models_module, "MAX_ANSWER_CHARS", 5)
+    monkeypatch.setattr(asking, "MAX_ANSWER_CHARS", 5)
     for ask in (create, stream):
         with pytest.raises(ModelFailed, match="more than is read"):
             await ask(Text("far too long"))

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from autogen_core import CancellationToken
+from autogen_core import CancellationToken, FunctionCall
+from autogen_core.models import CreateResult, RequestUsage
 from autogen_core.tools import ToolResult
 
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
@@ -16,10 +17,9 @@ from saaf_autogen.errors import (
     Unauthenticated,
     Unavailable,
 )
-from saaf_autogen.journal import CallKey
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.workbench import ActionWorkbench
-from tests.teams.support import FunctionPort, flights_port
+from tests.teams.support import FunctionPort, Host, flights_port
 
 
 def content(result: ToolResult) -> Any:
@@ -28,7 +28,7 @@ def content(result: ToolResult) -> Any:
 
 def bound(port: FunctionPort, *patterns: str) -> ActionWorkbench:
     bench = ActionWorkbench(patterns or ("*",))
-    bench.bind(port, name_call=lambda call_id: CallKey("r", 0, "team/a", 0, int(call_id or 0)))
+    bench.bind(port)
     return bench
 
 
@@ -58,10 +58,13 @@ async def test_it_asks_for_the_list_once() -> None:
 async def test_a_call_reaches_the_action_without_its_nulls_and_with_its_key() -> None:
     port = flights_port()
     arguments = {"sql": "SELECT 1", "parameters": None, "warehouse": None, "max_rows": None}
-    result = await bound(port).call_tool("warehouse_query", arguments, call_id="3")
+    bench = ActionWorkbench(["*"])
+    bench.bind(port, TurnScope("r", 0, port, Host()).ledger("team/a"))
+    await bench.list_tools()
+    result = await bench.call_tool("warehouse_query", arguments, call_id="3")
     assert not result.is_error
     assert content(result)["rows"] == [[4189]]
-    assert port.calls == [("warehouse.query", {"sql": "SELECT 1"}, "r:0:team/a:0:3")]
+    assert port.calls == [("warehouse.query", {"sql": "SELECT 1"}, "r:0:tool:team/a:0:0")]
 
 
 @pytest.mark.parametrize(
@@ -137,12 +140,13 @@ async def test_actions_that_cannot_be_listed_are_told_to_the_run() -> None:
         async def list_actions(self) -> list[ActionSpec]:
             raise Unavailable("The host is down.")
 
-    told: list[Exception] = []
+    scope = TurnScope("r", 0, Down(), Host())
     bench = ActionWorkbench(["*"])
-    bench.bind(Down(), on_failure=told.append)
+    bench.bind(scope.port, scope.ledger("team/a"))
     with pytest.raises(Unavailable):
         await bench.list_tools()
-    assert [str(error) for error in told] == ["The host is down."]
+    with pytest.raises(Unavailable, match=r"The host is down\."):
+        await scope.ended
 
 
 async def test_two_actions_of_one_tool_name_are_an_error() -> None:
@@ -185,26 +189,33 @@ def _echo(text: str) -> str:
     return "x\x00\udfff"
 
 
-def test_calls_are_named_by_their_place_not_by_the_ids_of_a_model() -> None:
-    from autogen_core import FunctionCall
-    from autogen_core.models import CreateResult, RequestUsage
+@pytest.mark.parametrize("arguments", [[1], "text", 7])
+async def test_arguments_that_are_no_object_are_refused_in_words(arguments: Any) -> None:
+    port = FunctionPort(a__echo=_echo)
+    for bench in (bound(port), ActionWorkbench(["*"])):
+        bench.bind(port, TurnScope("r", 0, port, Host()).ledger("a"))
+        result = await bench.call_tool("a_echo", arguments)
+        assert result.is_error
+        assert content(result)["error"] == "invalid_arguments"
+    assert port.calls == []
 
-    def answer(*ids: str) -> CreateResult:
-        calls = [FunctionCall(id=name, name="t", arguments="{}") for name in ids]
-        usage = RequestUsage(prompt_tokens=1, completion_tokens=2)
-        return CreateResult(
-            finish_reason="function_calls", content=calls, usage=usage, cached=False
-        )
 
-    scope = TurnScope("run", 4, flights_port())
+def answer(*ids: str) -> CreateResult:
+    calls = [FunctionCall(id=name, name="t", arguments="{}") for name in ids]
+    usage = RequestUsage(prompt_tokens=1, completion_tokens=2)
+    return CreateResult(finish_reason="function_calls", content=calls, usage=usage, cached=False)
+
+
+async def test_calls_are_named_by_their_place_not_by_the_ids_of_a_model() -> None:
+    scope = TurnScope("run", 4, flights_port(), Host())
     ledger = scope.ledger("team/a")
-    ledger.answered(answer("x", "y"))
-    assert [str(ledger.key(name)) for name in ("y", "x")] == [
-        "run:4:team/a:0:1",
-        "run:4:team/a:0:0",
+    ledger.answered(ledger.model_key(), answer("x", "y"))
+    assert [str(ledger.tool_key(name)) for name in ("y", "x")] == [
+        "run:4:tool:team/a:0:1",
+        "run:4:tool:team/a:0:0",
     ]
-    ledger.answered(answer("x"))
-    assert str(ledger.key("x")) == "run:4:team/a:1:0"
-    assert str(ledger.key("unknown")) == "run:4:team/a:1:1"
-    assert str(scope.ledger("team/b").key("x")) == "run:4:team/b:0:0"
-    assert (scope.prompt_tokens, scope.completion_tokens) == (2, 4)
+    ledger.answered(ledger.model_key(), answer("x"))
+    assert str(ledger.tool_key("x")) == "run:4:tool:team/a:1:0"
+    assert str(ledger.tool_key("unknown")) == "run:4:tool:team/a:1:1"
+    assert str(scope.ledger("team/b").tool_key("x")) == "run:4:tool:team/b:0:0"
+    assert str(ledger.model_key()) == "run:4:model:team/a:2:0"

@@ -20,6 +20,7 @@ ADMIN_SCOPES = (
     "agents:run",
     "results:read",
     "runs:cancel",
+    "runs:input",
     "runs:read",
     "semantic:edit",
     "semantic:read",

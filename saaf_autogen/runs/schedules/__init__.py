@@ -2,8 +2,8 @@
 
 from saaf_autogen.runs.schedules.cron import check_times, preview
 from saaf_autogen.runs.schedules.model import Overlap, Schedule, ScheduleTerms
-from saaf_autogen.runs.schedules.service import MAX_REFUSALS, MAX_SCHEDULES, ScheduleService
-from saaf_autogen.runs.schedules.ticker import ScheduleTicker
+from saaf_autogen.runs.schedules.service import MAX_SCHEDULES, ScheduleService
+from saaf_autogen.runs.schedules.ticker import MAX_REFUSALS, ScheduleTicker
 
 __all__ = [
     "MAX_REFUSALS",

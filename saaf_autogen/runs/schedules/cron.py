@@ -19,7 +19,9 @@ __all__ = ["CATCH_UP", "Due", "check_times", "due_of", "following", "preview"]
 CATCH_UP = timedelta(hours=24)
 """A time that nobody was there to keep is made up for until it is this old."""
 
-_EXAMPLE = "Write five fields, minute hour day month weekday, such as 0 7 * * 1-5 for 07:00 on weekdays."
+_EXAMPLE = (
+    "Write five fields, minute hour day month weekday, such as 0 7 * * 1-5 for 07:00 on weekdays."
+)
 _MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -34,7 +36,10 @@ _FIELDS = (
     ("hour", "hours are 0 to 23"),
     ("day-of-month", "days are 1 to 31, L for the month's last or LW for its last weekday"),
     ("month", "months are 1 to 12 or jan to dec"),
-    ("day-of-week", "weekdays are 0 to 7 or sun to sat, 5L for a month's last Friday, 1#2 for its second Monday"),
+    (
+        "day-of-week",
+        "weekdays are 0 to 7 or sun to sat, 5L a month's last Friday, 1#2 its second Monday",
+    ),
 )
 _FORMS = "as *, a number, 1-5, 0,30 or */15"
 
@@ -119,8 +124,10 @@ def _zone(name: str) -> ZoneInfo:
         known = available_timezones()
         folded = {each.casefold(): each for each in known}
         near = get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)
-        remedy = f"Did you mean {' or '.join(folded[each] for each in near)}?" if near else (
-            "Write it as the IANA time zone database does, such as Europe/Berlin or UTC."
+        remedy = (
+            f"Did you mean {' or '.join(folded[each] for each in near)}?"
+            if near
+            else ("Write it as the IANA time zone database does, such as Europe/Berlin or UTC.")
         )
         raise _refused(f"There is no time zone {name!r}.", remedy, field="zone") from None
 

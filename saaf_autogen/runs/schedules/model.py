@@ -65,6 +65,4 @@ class Schedule(Entry):
 
     def tagged(self) -> str:
         """Its terms, whatever ran since: a time that comes must not undo an owner's If-Match."""
-        return self.model_dump_json(
-            exclude={"next_times", "last_at", "last_run_id", "last_error"}
-        )
+        return self.model_dump_json(exclude={"next_times", "last_at", "last_run_id", "last_error"})
