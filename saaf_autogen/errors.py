@@ -13,6 +13,7 @@
   + NotFound                      404
   + Conflict                      409
     - OutcomeUnknown              409  a write was in flight when its host died
+    - InputRequired               409  a run waits for a human's answer
   + PreconditionFailed            412  it changed since the caller read it (If-Match)
   + PreconditionRequired          428  a change came without If-Match
   + IdempotencyMismatch           422
@@ -47,6 +48,7 @@ __all__ = [
     "Finding",
     "Forbidden",
     "IdempotencyMismatch",
+    "InputRequired",
     "InsufficientScope",
     "InvalidArguments",
     "InvalidRequest",
@@ -249,6 +251,13 @@ class OutcomeUnknown(Conflict):
 
     code = "outcome_unknown"
     title = "The outcome of an earlier attempt is unknown"
+
+
+class InputRequired(Conflict):
+    """A run waits for a human's answer; ``question`` in ``extra`` is what it asks."""
+
+    code = "input_required"
+    title = "The run waits for an answer"
 
 
 class PreconditionFailed(SaafError):

@@ -67,13 +67,13 @@ class RateLimiter:
         self._limiter = SlidingWindowCounterRateLimiter(self.windows)
         self._item = RateLimitItemPerMinute(per_minute)
 
-    def take(self, *who: str) -> Room:
-        """Count a call, and say what is left.
+    def take(self, *who: str, cost: int = 1) -> Room:
+        """Count a call, or one that is worth ``cost``, and say what is left.
 
         Raises:
             RateLimited: as ``admit``.
         """
-        names = self._count(who)
+        names = self._count(who, cost)
         return self._room(names)
 
     def admit(self, *who: str) -> None:
@@ -84,16 +84,34 @@ class RateLimiter:
         """
         self._count(who)
 
-    def _count(self, who: tuple[str, ...]) -> tuple[str, ...]:
+    def _count(self, who: tuple[str, ...], cost: int = 1) -> tuple[str, ...]:
         names = tuple(name[:_MAX_KEY] for name in who)
-        if self._limiter.hit(self._item, *names):
+        if self._limiter.hit(self._item, *names, cost=cost):
             return names
         room = self._room(names)
+        if cost > room.limit:
+            raise RateLimited(
+                f"This counts as {cost} calls, and {room.limit} are allowed in a minute.",
+                remedy="Send less at once.",
+                extra={"retry_after": WINDOW_S, "ratelimit": room.headers()},
+            )
+        wait_s = room.reset_s if cost == 1 else self._wait_s(names, cost)
         raise RateLimited(
             f"More than {room.limit} calls in a minute.",
-            remedy=f"Wait {room.reset_s} s.",
-            extra={"retry_after": room.reset_s, "ratelimit": room.headers()},
+            remedy=f"Wait {wait_s} s.",
+            extra={"retry_after": wait_s, "ratelimit": room.headers()},
         )
+
+    def _wait_s(self, names: tuple[str, ...], cost: int) -> int:
+        """Seconds until there is room for ``cost`` calls, if none are made meanwhile."""
+        limit = self._item.amount
+        before, before_s, now, now_s = self.windows.get_sliding_window(
+            self._item.key_for(*names), WINDOW_S
+        )
+        if now + cost <= limit:
+            return math.floor(before_s - WINDOW_S * (limit - now - cost + 1) / max(before, 1)) + 1
+        # Once the next window has begun, this one's calls weigh less and less.
+        return math.floor(now_s + WINDOW_S * max(0, 1 - (limit - cost + 1) / now)) + 1
 
     def _room(self, names: tuple[str, ...]) -> Room:
         limit = self._item.amount

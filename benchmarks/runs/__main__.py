@@ -7,13 +7,16 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.runs.accepting import accepting
 from benchmarks.runs.durable import durable
+from benchmarks.runs.lag import lag
 from benchmarks.runs.machine import postgresql
+from benchmarks.runs.messages import messages
 from benchmarks.runs.systems import SYSTEMS
 
 __all__ = ["main"]
 
-_PARTS = {"durable": durable}
+_PARTS = {"durable": durable, "accepting": accepting, "lag": lag, "messages": messages}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,8 +9,6 @@ from typing import Any
 import httpx
 import yaml
 
-from saaf_autogen.testing import RunningHost
-
 __all__ = ["client_headers", "write_deployment"]
 
 _PACK = '''"""One action without data: what is measured is the way to it."""
@@ -35,6 +33,7 @@ _SETTINGS: dict[str, Any] = {
         "tokens_per_minute": 100_000_000,
     },
     "models": {"default": {"provider": "saaf_autogen.OfflineModel"}},
+    "runs": {"max_turns": 1000},
     "clients": [
         {"id": "bench", "scopes": ["agents:run", "runs:read", "runs:cancel", "tools.bench:look"]}
     ],
@@ -50,12 +49,35 @@ _HELLO: dict[str, Any] = {
         "tool_call_summary_format": "{result}",
     },
 }
+
+
+def _worker(name: str) -> dict[str, Any]:
+    """An agent that looks something up before it answers."""
+    config = {
+        "name": name,
+        "workbench": [
+            {"provider": "saaf_autogen.ActionWorkbench", "config": {"actions": ["bench.*"]}}
+        ],
+        "reflect_on_tool_use": True,
+        "max_tool_iterations": 2,
+    }
+    return {**_HELLO, "config": {**_HELLO["config"], **config}}
+
+
+def _workers(turns: int) -> dict[str, Any]:
+    return {
+        "provider": "autogen_agentchat.teams.RoundRobinGroupChat",
+        "config": {"max_turns": turns, "participants": [_worker("first"), _worker("second")]},
+    }
+
+
 _AGENTS: dict[str, dict[str, Any]] = {
     "hello": _HELLO,
     "team": {
         "provider": "autogen_agentchat.teams.RoundRobinGroupChat",
         "config": {"max_turns": 1, "participants": [_HELLO]},
     },
+    **{f"tools-{turns}": _workers(turns) for turns in (4, 10, 50, 200, 500)},
 }
 
 
@@ -71,9 +93,9 @@ def write_deployment(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-def client_headers(host: RunningHost, client: str) -> dict[str, str]:
+def client_headers(url: str, state: Path, client: str) -> dict[str, str]:
     """The headers of a client's calls, with a token of the host's own issuer."""
-    secret = json.loads((host.state / "clients.json").read_text())[client]["client_secret"]
+    secret = json.loads((state / "clients.json").read_text())[client]["client_secret"]
     form = {"grant_type": "client_credentials", "client_id": client, "client_secret": secret}
-    token = httpx.post(f"{host.url}/oauth/token", data=form).json()["access_token"]
+    token = httpx.post(f"{url}/oauth/token", data=form).json()["access_token"]
     return {"Authorization": f"Bearer {token}"}

@@ -98,7 +98,7 @@ def measure(order: Order, host: Host, server: PostgreSQL) -> Measure:
 
 def drive(order: Order) -> Figures:
     """The load generator, in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-m", "benchmarks.runs.load"],
         input=json.dumps(asdict(order)).encode(),
         stdout=subprocess.PIPE,

@@ -150,10 +150,10 @@ class Studio(_Http):
     session: int | None = None
 
     async def run(self) -> None:
-        user = "bench"
+        user = "guestuser@gmail.com"  # the only one without authentication
         if self.session is None:
-            body = {"user_id": user, "name": uuid.uuid4().hex}
-            self.session = (await self.http.post("/api/sessions/", body))["data"]["id"]
+            named = {"user_id": user, "name": uuid.uuid4().hex}
+            self.session = (await self.http.post("/api/sessions/", named))["data"]["id"]
         body = {"session_id": self.session, "user_id": user}
         run = (await self.http.post("/api/runs/", body))["data"]["run_id"]
         socket = await Socket.open(self.http.port, f"/api/ws/runs/{run}")

@@ -20,7 +20,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True)
 class Use:
-    """Processor time in seconds since its start, and memory in MB, of a process and its children."""
+    """Processor time since its start and memory, of a process and all its children."""
 
     cpu_s: float
     rss_mb: float

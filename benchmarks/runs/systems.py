@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,9 +19,9 @@ import httpx
 from benchmarks.runs.deployment import client_headers, write_deployment
 from benchmarks.runs.environments import ENVIRONMENTS, NotHere
 from benchmarks.runs.machine import PostgreSQL
-from saaf_autogen.testing import RunningHost, free_port
+from saaf_autogen.testing import free_port
 
-__all__ = ["SYSTEMS", "Host", "System"]
+__all__ = ["SYSTEMS", "Host", "System", "bare_insert", "saaf"]
 
 _HOSTS = Path(__file__).parent / "hosts"
 _READY_S = 90
@@ -75,14 +76,35 @@ class System:
 
 
 @contextmanager
-def _saaf(url: str | None, agent: str) -> Iterator[Host]:
+def saaf(
+    url: str | None,
+    agent: str = "team",
+    *,
+    options: Sequence[str] = (),
+    latency_s: float | None = None,
+    **settings: Any,
+) -> Iterator[Host]:
+    """``saaf serve`` on a deployment of its own.
+
+    Args:
+        url: of an empty PostgreSQL; None for SQLite.
+        agent: which of the deployment's agents is run.
+        options: of ``saaf serve``.
+        latency_s: how long a scripted model waits, which calls tools; None: the offline one.
+        settings: parts of ``saaf.yaml`` that differ.
+    """
+    port = free_port()
+    module = ["saaf_autogen"] if latency_s is None else ["benchmarks.runs.scripted", str(latency_s)]
     with tempfile.TemporaryDirectory() as name:
-        folder = write_deployment(Path(name))
-        environ = {"SAAF_DATABASE_URL": url} if url else {}
-        with RunningHost(folder, environ=environ) as host:
-            yield Host(
-                host.port, host.pid, {"agent": agent, "headers": client_headers(host, "bench")}
-            )
+        folder = write_deployment(Path(name), **settings)
+        command = [
+            sys.executable, "-m", *module, "serve", "--project", str(folder), "--port", str(port),
+            *options,
+        ]  # fmt: skip
+        environ = {"PYTHONPATH": str(Path.cwd())} | ({"SAAF_DATABASE_URL": url} if url else {})
+        with _process(command, folder, f"http://127.0.0.1:{port}/readyz", environ) as process:
+            headers = client_headers(f"http://127.0.0.1:{port}", folder / ".saaf", "bench")
+            yield Host(port, process.pid, {"agent": agent, "headers": headers})
 
 
 @contextmanager
@@ -92,24 +114,36 @@ def _script(
     """A server in an environment of its own, in a folder of its own."""
     program, *arguments = command
     started = [ENVIRONMENTS[environment].bin(program), *arguments]
-    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryFile() as log:
+    url = f"http://127.0.0.1:{port}{ready}"
+    with (
+        tempfile.TemporaryDirectory() as name,
+        _process(started, Path(name), url, {"HOME": name, **environ}) as process,
+    ):
+        yield Host(port, process.pid, {"team": _TEAM})
+
+
+@contextmanager
+def _process(
+    command: list[str], folder: Path, ready: str, environ: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603 - our own commands
-            started,
-            cwd=name,
+            command,
+            cwd=folder,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "HOME": name, "DO_NOT_TRACK": "1", **environ},
+            env={**os.environ, "DO_NOT_TRACK": "1", **environ},
             start_new_session=True,
         )
         try:
-            if not _is_up(process, f"http://127.0.0.1:{port}{ready}"):
+            if not _is_up(process, ready):
                 log.seek(0)
                 raise NotHere(log.read().decode("utf-8", "replace").strip()[-800:])
-            yield Host(port, process.pid, {"team": _TEAM})
+            yield process
         finally:
             process.terminate()
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -200,12 +234,24 @@ def _adk() -> Iterator[Host]:
         yield host
 
 
+@contextmanager
+def bare_insert(url: str) -> Iterator[Host]:
+    """FastAPI and one insert, with SAAF's own libraries."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "benchmarks.runs.insert", str(port), _with_driver(url),
+    ]  # fmt: skip
+    ready = f"http://127.0.0.1:{port}/openapi.json"
+    with _process(command, Path.cwd(), ready, {"PYTHONPATH": str(Path.cwd())}) as process:
+        yield Host(port, process.pid)
+
+
 def _with_driver(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _saaf_on_postgresql(agent: str) -> Callable[[PostgreSQL], Any]:
-    return lambda server: _saaf(server.database(), agent)
+    return lambda server: saaf(server.database(), agent)
 
 
 _SAAF = ("SaafStream", "SaafPoll")
@@ -214,7 +260,7 @@ SYSTEMS: Mapping[str, System] = {
         "bare DBOS step, PostgreSQL", ("Plain",), lambda one: _dbos(one.database(), "team"), True
     ),
     "saaf": System("SAAF, PostgreSQL", _SAAF, _saaf_on_postgresql("team"), True),
-    "saaf-sqlite": System("SAAF, SQLite", _SAAF, lambda _: _saaf(None, "team"), True),
+    "saaf-sqlite": System("SAAF, SQLite", _SAAF, lambda _: saaf(None), True),
     "agno": System(
         "Agno AgentOS, PostgreSQL, durable queue",
         ("AgnoStream", "AgnoPoll"),
@@ -231,7 +277,10 @@ SYSTEMS: Mapping[str, System] = {
         True,
     ),
     "langgraph": System(
-        "langgraph dev, in memory", ("LangGraphWait", "LangGraphPoll"), lambda _: _langgraph(), False
+        "langgraph dev, in memory",
+        ("LangGraphWait", "LangGraphPoll"),
+        lambda _: _langgraph(),
+        False,
     ),
     "studio": System("AutoGen Studio, SQLite, WebSocket", ("Studio",), lambda _: _studio(), False),
     "adk": System("Google ADK, SQLite, foreground", ("Adk",), lambda _: _adk(), False),

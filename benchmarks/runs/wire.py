@@ -101,7 +101,8 @@ class Connection:
         kind = f"Content-Type: {kind}\r\n" if kind else ""
         self._writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{self._headers}{kind}"
-            f"Content-Length: {len(content)}\r\n\r\n".encode() + content
+            f"Content-Length: {len(content)}\r\n\r\n".encode()
+            + content
         )
 
     async def _head(self) -> tuple[int, dict[str, str]]:

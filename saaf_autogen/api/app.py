@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi_offline import FastAPIOffline
 
 from saaf_autogen import __version__
-from saaf_autogen.api import agents, health, inputs, runs, semantic, usage
+from saaf_autogen.api import agents, batch, health, inputs, runs, schedules, semantic, usage
 from saaf_autogen.api.actions import action_operations, action_route, action_router
 from saaf_autogen.api.addresses import ClientAddresses
 from saaf_autogen.api.admin import admin_router
@@ -66,6 +66,8 @@ def create_app(project: Project) -> FastAPI:
     if offers.issues:
         app.router.routes.insert(1, token_route())
     for router in (agents.router, action_router(project.invoker), semantic.router, runs.router):
+        app.include_router(router, dependencies=[Depends(only_known_query)])
+    for router in (batch.router, schedules.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
     for router in (inputs.router, usage.router, usage.admin_router, admin_router()):
         app.include_router(router, dependencies=[Depends(only_known_query)])

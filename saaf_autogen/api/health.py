@@ -20,8 +20,13 @@ async def livez() -> dict[str, str]:
 
 @router.get("/readyz", summary="The host can take work")
 async def readyz(request: Request) -> JSONResponse:
-    """Whether the store answers and the run engine is up; 503 when one does not."""
+    """Whether the store answers and the run engine is up; 503 when one does not.
+
+    ``warnings`` tell of what this host cannot cure, such as open runs that no worker executes.
+    """
     checks: dict[str, bool] = await request.app.state.saaf.readiness()
     ready = all(checks.values())
     body: dict[str, Any] = {"status": "ok" if ready else "unavailable", "checks": checks}
+    if ready:
+        body["warnings"] = await request.app.state.saaf.warnings()
     return JSONResponse(body, 200 if ready else 503)

@@ -66,7 +66,7 @@ async def answer_run(
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
 ) -> Run:
-    """The run goes on from where it asked; models and tools that it has called are not called again.
+    """The run goes on from where it asked; no model and no tool is called a second time.
 
     Questions of the kinds ``input`` and ``handoff`` take a ``text``, those of the kind
     ``outcome_unknown`` a ``resolution``. 409 when it was answered before: by whom, and when.

@@ -35,20 +35,22 @@ class HasLimits(Protocol):
         ...
 
 
-def charge(request: Request, principal: Principal) -> None:
-    """Count a call of a principal, whatever becomes of it afterwards.
+def charge(request: Request, principal: Principal, *, cost: int = 1) -> None:
+    """Count a call of a principal, whatever becomes of it afterwards; ``cost`` 0 counts nothing.
 
     The answer tells what is left (see ``api.rate_guard``).
 
     Raises:
         RateLimited: the minute's calls are used up; the audit is told of it once a minute.
     """
+    if not cost:
+        return
     state: HasLimits = request.app.state.saaf
     who = (principal.key, principal.client_id or "")
     # Told before the answer is known: this caller is no stranger, even where it is refused.
     request.state.charged = True
     try:
-        request.state.room = state.limits.calls.take(*who)
+        request.state.room = state.limits.calls.take(*who, cost=cost)
     except RateLimited as refusal:
         if _to_be_told(state.limits, who):
             state.audit.note(

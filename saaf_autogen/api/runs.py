@@ -76,11 +76,19 @@ async def list_runs(
     caller: Caller,
     status: RunStatus | None = None,
     agent_id: str | None = None,
+    schedule_id: str | None = None,
     cursor: str | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> RunPage:
     """A page of runs; ``next_cursor`` asks for the next one."""
-    return await service.list(caller, status=status, agent_id=agent_id, cursor=cursor, limit=limit)
+    return await service.list(
+        caller,
+        status=status,
+        agent_id=agent_id,
+        schedule_id=schedule_id,
+        cursor=cursor,
+        limit=limit,
+    )
 
 
 @router.get("/{run_id}", summary="A run as it stands", openapi_extra=READ)

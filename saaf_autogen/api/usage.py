@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -12,7 +12,6 @@ from pydantic import AwareDatetime
 
 from saaf_autogen.api.admin.desk import Actor, Cursor, Desk, Limit, described, work
 from saaf_autogen.api.security import Caller, security_of
-from saaf_autogen.auth.administration.pages import after_of, cursor_of
 from saaf_autogen.db import DEFAULT_TENANT
 from saaf_autogen.errors import Forbidden
 from saaf_autogen.project import Project
@@ -20,10 +19,9 @@ from saaf_autogen.runs.metering import (
     AdminGroup,
     OwnGroup,
     UsageFilter,
-    UsageGroup,
     UsagePage,
+    moment_of,
     usage_csv,
-    usage_page,
 )
 from saaf_autogen.runs.releases import Fleet, fleet
 
@@ -119,7 +117,7 @@ def _period(
         ),
     ] = None,
 ) -> Period:
-    return Period(_moment(since), _moment(until))
+    return Period(moment_of(since), moment_of(until))
 
 
 def _project(request: Request) -> Project:
@@ -151,9 +149,10 @@ async def read_usage(
 
     A run counts from its end on, at the prices of the time of its calls.
     """
-    host.policy.require_scopes(caller, ["runs:read"], action="Reading usage")
-    wanted = UsageFilter.own(caller, period.since, period.until)
-    return await _answer(request, host, wanted, group_by, cursor, limit)
+    page = await host.usage.own(
+        caller, group_by, since=period.since, until=period.until, cursor=cursor, limit=limit
+    )
+    return _answer(request, page)
 
 
 @admin_router.get(
@@ -174,7 +173,8 @@ async def read_tenant_usage(
 ) -> Response:
     """The same for all callers of the tenant, and by principal (``ISSUER|SUBJECT``), too."""
     wanted = UsageFilter(actor.tenant, since=period.since, until=period.until)
-    return await _answer(request, host, wanted, group_by, cursor, limit)
+    page = await host.usage.page(wanted, group_by, cursor=cursor, limit=limit)
+    return _answer(request, page)
 
 
 @admin_router.get(
@@ -199,24 +199,13 @@ async def list_workers(actor: Actor, desk: Desk, host: Host) -> Fleet:
     return await host.database.read(fleet, pinned=pinned, tenant=actor.tenant)
 
 
-async def _answer(
-    request: Request,
-    host: Project,
-    wanted: UsageFilter,
-    group_by: UsageGroup,
-    cursor: str | None,
-    limit: int,
-) -> Response:
-    after = after_of(cursor)
-    page = await host.database.read(usage_page, wanted, group_by, after=after, limit=limit)
-    following = None if page.next_cursor is None else cursor_of(page.next_cursor)
-    page = page.model_copy(update={"next_cursor": following})
+def _answer(request: Request, page: UsagePage) -> Response:
     if not _wants_csv(request):
         return JSONResponse(page.model_dump(mode="json"))
     headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
-    if following:
+    if page.next_cursor:
         # RFC 8288: CSV has no place of its own for where it goes on.
-        query = request.url.include_query_params(cursor=following).query
+        query = request.url.include_query_params(cursor=page.next_cursor).query
         headers["Link"] = f'<?{query}>; rel="next"'
     return Response(usage_csv(page), media_type=f"{_CSV}; charset=utf-8", headers=headers)
 
@@ -227,9 +216,3 @@ def _wants_csv(request: Request) -> bool:
     if _CSV not in kinds:
         return False
     return "application/json" not in kinds[: kinds.index(_CSV)]
-
-
-def _moment(given: Moment | None) -> datetime | None:
-    if given is None or isinstance(given, datetime):
-        return given
-    return datetime.combine(given, time(), UTC)

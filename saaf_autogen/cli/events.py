@@ -28,6 +28,9 @@ def describe_event(event: dict[str, Any]) -> Text | None:
     elif kind == "message.completed":
         line.append(f"{data.get('source')}: ", style="bold")
         line.append(_short(data.get("content")))
+    elif kind == "run.input_required":
+        line.append(kind, style="magenta")
+        line.append(f"  {data.get('source')}: {_short(data.get('prompt'))}")
     else:
         line.append(kind, style="magenta")
     return line

@@ -10,7 +10,18 @@ import typer
 from rich.console import Console
 
 from saaf_autogen import __version__
-from saaf_autogen.cli import audit, clients, groups, keys, prune, semantic, usage, users, worker
+from saaf_autogen.cli import (
+    audit,
+    clients,
+    groups,
+    keys,
+    prune,
+    runs,
+    semantic,
+    usage,
+    users,
+    worker,
+)
 from saaf_autogen.errors import ConfigurationError, SaafError
 
 __all__ = ["app", "main"]
@@ -40,6 +51,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.add_typer(groups.app, name="groups")
 app.add_typer(keys.app, name="keys")
+app.add_typer(runs.app, name="runs")
 app.add_typer(semantic.app, name="semantic")
 app.add_typer(users.app, name="users")
 

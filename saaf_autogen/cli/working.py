@@ -89,7 +89,8 @@ async def _work(opened: Project, console: Console, *, until_drained: bool, watch
     if watched:
         _on_end_of_input(asyncio.get_running_loop(), stop.set)
     try:
-        await opened.start()
+        # A release that is to end makes no new runs of its own.
+        await opened.start(schedules=not until_drained)
         release = release_of(opened.settings.runs, os.environ)
         console.print(
             f"[bold]SAAF[/] executes runs of [bold]{opened.settings.name}[/]: "

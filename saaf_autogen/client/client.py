@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from saaf_autogen.client.semantic import Semantic
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import read_deployment
 from saaf_autogen.project.discovery import find_project
+from saaf_autogen.runs.metering import OwnGroup
 
 if TYPE_CHECKING:
     from saaf_autogen.teams.models import ModelClient
@@ -114,6 +116,30 @@ class Client:
         With the same ``idempotency_key``, a write happens once.
         """
         return await self._host.call(name, arguments, idempotency_key=idempotency_key)
+
+    async def usage(
+        self,
+        *,
+        group_by: OwnGroup = "agent",
+        since: date | datetime | None = None,
+        until: date | datetime | None = None,
+    ) -> dict[str, Any]:
+        """What your ended runs used: ``{"data": [...], "total": {...}}``, all groups of it.
+
+        Args:
+            group_by: ``agent``, ``model`` or ``day`` (UTC).
+            since: runs that ended on this day, at this time, or later.
+            until: runs that ended before it.
+        """
+        query = {"group_by": group_by, "limit": "200"}
+        query |= {"from": since.isoformat()} if since else {}
+        query |= {"to": until.isoformat()} if until else {}
+        page = await self._host.usage(query)
+        groups = page["data"]
+        while page["next_cursor"]:
+            page = await self._host.usage({**query, "cursor": page["next_cursor"]})
+            groups += page["data"]
+        return {"data": groups, "total": page["total"]}
 
     def workbench(self, *actions: str) -> ActionWorkbench:
         """The actions of these names or patterns (``sales.*``) as an AutoGen workbench."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from saaf_autogen.actions.invoke import Door
 from saaf_autogen.actions.port import LocalPort
@@ -15,9 +15,12 @@ from saaf_autogen.actions.spec import ActionOutcome, ActionPort, ActionSpec
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import ConfigurationError, InvalidArguments
 from saaf_autogen.project import Project, find_project, read_deployment
-from saaf_autogen.runs import RunRequest
+from saaf_autogen.runs import AnswerRequest, RunRequest, RunStatus
+from saaf_autogen.runs.metering import UsageQuery
 
 __all__ = ["LocalHost"]
+
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class LocalHost:
@@ -60,14 +63,18 @@ class LocalHost:
     async def create_run(self, body: dict[str, Any], key: str | None) -> dict[str, Any]:
         """Start a run."""
         project = await self._open_runs()
-        try:
-            request = RunRequest.model_validate(body)
-        except ValidationError as error:
-            faults = error.errors(include_url=False, include_input=False)
-            told = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
-            raise InvalidArguments(f"The request is not valid: {told}.") from None
+        request = _read(RunRequest, body)
         run = await project.runs.create(self._who(project), request, idempotency_key=key)
         return run.model_dump(mode="json")
+
+    async def list_runs(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of the caller's runs, newest first; it makes no run go on."""
+        project = await self._open()
+        wanted = _read(_Listing, query)
+        page = await project.runs.list(
+            self._who(project), status=wanted.status, agent_id=wanted.agent_id, limit=wanted.limit
+        )
+        return page.model_dump(mode="json")
 
     async def get_run(self, run_id: str) -> dict[str, Any]:
         """A run as it stands."""
@@ -80,6 +87,24 @@ class LocalHost:
         project = await self._open_runs()
         run = await project.runs.cancel(self._who(project), run_id)
         return run.model_dump(mode="json")
+
+    async def answer_run(
+        self, run_id: str, body: dict[str, Any], key: str | None
+    ) -> dict[str, Any]:
+        """Answer what a run waits for."""
+        project = await self._open_runs()
+        question_id = str(body["question_id"])
+        said = {name: value for name, value in body.items() if name != "question_id"}
+        answer = _read(AnswerRequest, said)
+        who = self._who(project)
+        run = await project.runs.answer(who, run_id, question_id, answer, idempotency_key=key)
+        return run.model_dump(mode="json")
+
+    async def usage(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of what the caller's ended runs used."""
+        project = await self._open()
+        page = await project.usage.own(self._who(project), **_read(UsageQuery, query).terms())
+        return page.model_dump(mode="json")
 
     async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
         """The run's events after number ``after``, until its last."""
@@ -104,11 +129,30 @@ class LocalHost:
     async def _open_runs(self) -> Project:
         project = await self._open()
         async with self._opening:
-            await project.start()
+            # Times are kept by hosts and workers: a call that is over in seconds makes no runs.
+            await project.start(schedules=False)
         return project
 
     def _who(self, project: Project) -> Principal:
         return self._principal or project.local_principal()
+
+
+def _read(kind: type[Body], body: dict[str, Any]) -> Body:
+    """A body as the API would read it."""
+    try:
+        return kind.model_validate(body)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        told = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
+        raise InvalidArguments(f"The request is not valid: {told}.") from None
+
+
+class _Listing(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    status: RunStatus | None = None
+    agent_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
 class _ToolDoor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 from httpx_sse import aconnect_sse
@@ -67,6 +68,10 @@ class RemoteHost:
         headers = {"Idempotency-Key": key} if key else {}
         return await self.request("POST", "/v1/runs", json=body, headers=headers)
 
+    async def list_runs(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of the caller's runs, newest first."""
+        return await self.request("GET", f"/v1/runs?{urlencode(query)}")
+
     async def get_run(self, run_id: str) -> dict[str, Any]:
         """A run as it stands."""
         return await self.request("GET", f"/v1/runs/{run_id}")
@@ -74,6 +79,17 @@ class RemoteHost:
     async def cancel_run(self, run_id: str) -> dict[str, Any]:
         """Ask for a run's end."""
         return await self.request("POST", f"/v1/runs/{run_id}/cancel")
+
+    async def answer_run(
+        self, run_id: str, body: dict[str, Any], key: str | None
+    ) -> dict[str, Any]:
+        """Answer what a run waits for."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.request("POST", f"/v1/runs/{run_id}/input", json=body, headers=headers)
+
+    async def usage(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of what the caller's ended runs used."""
+        return await self.request("GET", f"/v1/usage?{urlencode(query)}")
 
     async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
         """The run's events after number ``after``; reconnects where it left off."""

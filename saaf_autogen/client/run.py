@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from saaf_autogen.errors import TimedOut
+from saaf_autogen.errors import Conflict, InputRequired, TimedOut
 from saaf_autogen.runs.model import TERMINAL
 
 __all__ = ["Run", "RunHost", "Runs"]
@@ -19,12 +19,22 @@ class RunHost(Protocol):
         """Start a run."""
         ...
 
+    async def list_runs(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of the caller's runs, newest first."""
+        ...
+
     async def get_run(self, run_id: str) -> dict[str, Any]:
         """A run as it stands."""
         ...
 
     async def cancel_run(self, run_id: str) -> dict[str, Any]:
         """Ask for a run's end."""
+        ...
+
+    async def answer_run(
+        self, run_id: str, body: dict[str, Any], key: str | None
+    ) -> dict[str, Any]:
+        """Answer what a run waits for."""
         ...
 
     def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
@@ -36,7 +46,8 @@ class Run:
     """A run, as it stood when it was last asked for.
 
     Attributes:
-        state: the run's document: ``id``, ``status``, ``output``, ``error``, ``usage``, times.
+        state: the run's document: ``id``, ``status``, ``output``, ``error``, ``question``,
+            ``usage``, times.
     """
 
     def __init__(self, host: RunHost, state: dict[str, Any]) -> None:
@@ -50,7 +61,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``queued``, ``running``, ``completed``, ``failed``, ``cancelled``, ``timed_out``."""
+        """``queued``, ``running``, ``input_required``, or how it ended, such as ``completed``."""
         return str(self.state["status"])
 
     @property
@@ -63,24 +74,87 @@ class Run:
         """The problem document of a run that failed."""
         return self.state.get("error")
 
+    @property
+    def question(self) -> dict[str, Any] | None:
+        """What it waits for: ``{id, kind, source, prompt, data, …}``; None when it does not."""
+        return self.state.get("question")
+
     async def stream(self, *, after: int = 0) -> AsyncIterator[dict[str, Any]]:
-        """Its events as they happen: ``{id, type, at, data}``. Leaving never cancels the run."""
+        """Its events as they happen: ``{id, type, at, data}``. Leaving never cancels the run.
+
+        A run that waits for an answer has not ended: after ``run.input_required``, the stream
+        stays silent until somebody has answered.
+        """
         async for event in self._host.stream_run(self.id, after):
             yield event
 
-    async def wait(self, *, timeout_s: float | None = None) -> Run:
-        """Wait for its end. Raises ``TimedOut`` when that takes longer."""
+    async def wait(
+        self, *, timeout_s: float | None = None, until: Literal["end", "input"] = "end"
+    ) -> Run:
+        """Wait for its end, or until it waits for an answer itself.
+
+        Args:
+            timeout_s: seconds to wait; None: for as long as it takes.
+            until: ``end`` raises when the run waits for an answer; ``input`` returns it then, with
+                its ``question``.
+
+        Raises:
+            InputRequired: it goes on only when somebody answers (``answer``).
+            TimedOut: neither came within ``timeout_s``.
+        """
         try:
             async with asyncio.timeout(timeout_s):
-                while self.status not in TERMINAL:
-                    async for _event in self._host.stream_run(self.id, 0):
-                        pass
-                    await self.refresh()
+                await self._come_to_rest()
         except TimeoutError:
             raise TimedOut(
                 f"The run is still {self.status} after {timeout_s:g} s.",
                 remedy="It goes on: ask again, or cancel it.",
             ) from None
+        if self.status == "input_required" and until == "end":
+            asked = self.question or {}
+            raise InputRequired(
+                f"The run waits for an answer to {asked.get('source')}: {asked.get('prompt')}",
+                remedy="Answer it with run.answer(…) and wait again.",
+                extra={"question": asked},
+            )
+        return self
+
+    async def answer(
+        self,
+        text: str | None = None,
+        *,
+        resolution: Literal["done", "retry", "failed"] | None = None,
+        value: Any = None,
+        idempotency_key: str | None = None,
+    ) -> Run:
+        """Answer what it waits for; it goes on from there.
+
+        Args:
+            text: to an agent that asks, or to a team that handed over.
+            resolution: what became of a write whose outcome is unknown: ``done``, with ``value``
+                as what it returned; ``retry``; or ``failed``, and it is not to be done.
+            value: JSON-able; of ``done`` alone.
+            idempotency_key: the same answer with the same key may be sent again.
+
+        Raises:
+            Conflict: it waits for nothing, or somebody else has answered.
+            InvalidArguments: the question is of another kind.
+        """
+        if self.question is None:
+            await self.refresh()
+        if self.question is None:
+            raise Conflict(
+                f"The run waits for no answer: it is {self.status}.",
+                remedy='Let it come to a question with run.wait(until="input").',
+            )
+        body: dict[str, Any] = {"question_id": self.question["id"]}
+        if text is not None:
+            body["text"] = text
+        if resolution is not None:
+            body["resolution"] = resolution
+        if resolution == "done" or value is not None:
+            body["value"] = value
+        self.state = await self._host.answer_run(self.id, body, idempotency_key)
         return self
 
     async def refresh(self) -> Run:
@@ -92,6 +166,20 @@ class Run:
         """Ask for its end."""
         self.state = await self._host.cancel_run(self.id)
         return self
+
+    async def _come_to_rest(self) -> None:
+        after = 0
+        if self.status not in TERMINAL:
+            await self.refresh()
+        while self.status not in TERMINAL and self.status != "input_required":
+            async for event in self._host.stream_run(self.id, after):
+                after = int(event["id"])
+                # It may be a question of long ago, and answered.
+                if event["type"] == "run.input_required":
+                    await self.refresh()
+                    if self.status == "input_required":
+                        return
+            await self.refresh()
 
     def __repr__(self) -> str:
         return f"Run({self.id}, {self.status})"
@@ -119,6 +207,14 @@ class Runs:
         if metadata:
             body["metadata"] = metadata
         return Run(self._host, await self._host.create_run(body, idempotency_key))
+
+    async def list(
+        self, *, status: str | None = None, agent_id: str | None = None, limit: int = 20
+    ) -> list[Run]:
+        """Your newest runs, up to ``limit`` (1 to 100): such as those with ``input_required``."""
+        query = {"status": status, "agent_id": agent_id, "limit": str(limit)}
+        page = await self._host.list_runs({name: each for name, each in query.items() if each})
+        return [Run(self._host, state) for state in page["data"]]
 
     async def get(self, run_id: str) -> Run:
         """A run by its id."""

@@ -16,6 +16,7 @@ from saaf_autogen.egress import EgressPolicy
 from saaf_autogen.errors import ConfigurationError, Finding
 from saaf_autogen.project.discovery import CONFIG_FILE
 from saaf_autogen.project.identity_faults import identity_faults
+from saaf_autogen.project.limit_faults import limit_faults
 from saaf_autogen.project.packs import load_packs
 from saaf_autogen.semantic.catalog import SemanticCatalog
 from saaf_autogen.semantic.loader import load_semantic
@@ -79,7 +80,11 @@ def _read(folder: Path) -> tuple[Deployment | None, list[Finding]]:
     if "trusted_providers" not in broken:
         models = None if "models" in broken else settings.models
         agents, faults = _read_agents(
-            folder / "agents", scopes, trusted=settings.trusted_providers, models=models
+            folder / "agents",
+            scopes,
+            trusted=settings.trusted_providers,
+            models=models,
+            limits=None if broken & {"models", "runs"} else settings,
         )
         findings += faults
     if not broken:
@@ -143,6 +148,7 @@ def _read_agents(
     *,
     trusted: Sequence[str],
     models: Iterable[str] | None,
+    limits: Settings | None,
 ) -> tuple[dict[str, AgentDefinition], list[Finding]]:
     agents: dict[str, AgentDefinition] = {}
     findings: list[Finding] = []
@@ -156,6 +162,8 @@ def _read_agents(
         if definition is None:
             continue
         findings += _check_config(document, definition, trusted)
+        if limits is not None:
+            findings += limit_faults(document, definition, limits)
         for scope in scopes.unknown(definition.scopes):
             findings.append(
                 document.finding(

@@ -6,14 +6,18 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement, String, case, distinct, func, literal_column, select
 from sqlalchemy.orm import Session
 
+from saaf_autogen.auth.administration.pages import after_of, cursor_of
+from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
+from saaf_autogen.auth.standing import Standing
+from saaf_autogen.db import Database
 from saaf_autogen.runs.tables import UsageRow
 from saaf_autogen.runs.usage import NANO
 
@@ -24,6 +28,9 @@ __all__ = [
     "UsageGroup",
     "UsageLine",
     "UsagePage",
+    "UsageQuery",
+    "UsageReader",
+    "moment_of",
     "csv_rows",
     "usage_csv",
     "usage_page",
@@ -64,6 +71,28 @@ class UsagePage(BaseModel):
     next_cursor: str | None = None
 
 
+class UsageQuery(BaseModel):
+    """What a caller asks for: a period whose either end may be open, days counting in UTC."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    since: Annotated[AwareDatetime | date | None, Field(alias="from")] = None
+    until: Annotated[AwareDatetime | date | None, Field(alias="to")] = None
+    group_by: OwnGroup = "agent"
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+    def terms(self) -> dict[str, Any]:
+        """The same as arguments of ``UsageReader.own``."""
+        return {
+            "group_by": self.group_by,
+            "since": moment_of(self.since),
+            "until": moment_of(self.until),
+            "cursor": self.cursor,
+            "limit": self.limit,
+        }
+
+
 @dataclass(frozen=True)
 class UsageFilter:
     """Which usage counts.
@@ -80,13 +109,6 @@ class UsageFilter:
     since: datetime | None = None
     until: datetime | None = None
 
-    @classmethod
-    def own(
-        cls, principal: Principal, since: datetime | None, until: datetime | None
-    ) -> UsageFilter:
-        """What this caller's own runs used."""
-        return cls(principal.tenant, principal.key, since, until)
-
     @property
     def conditions(self) -> list[ColumnElement[bool]]:
         """The same as conditions on the table."""
@@ -100,6 +122,13 @@ class UsageFilter:
         if self.until is not None:
             given.append(UsageRow.at < self.until)
         return given
+
+
+def moment_of(given: date | datetime | None) -> datetime | None:
+    """A day as its beginning in UTC; a time as it is."""
+    if given is None or isinstance(given, datetime):
+        return given
+    return datetime.combine(given, time(), UTC)
 
 
 def usage_page(
@@ -148,6 +177,55 @@ def csv_rows(group_by: UsageGroup, lines: Iterable[UsageLine]) -> Iterator[list[
     for line in lines:
         body = line.model_dump()
         yield [_text(line.key), *(_cell(body[name]) for name in names)]
+
+
+class UsageReader:
+    """Usage for whoever may see it.
+
+    Args:
+        database: the store.
+        policy: which scopes a caller holds.
+        standing: what a caller still holds now; None: as it comes.
+    """
+
+    def __init__(
+        self, database: Database, *, policy: Policy, standing: Standing | None = None
+    ) -> None:
+        self._database = database
+        self._policy = policy
+        self._standing = standing
+
+    async def own(
+        self,
+        principal: Principal,
+        group_by: OwnGroup = "agent",
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> UsagePage:
+        """What the caller's own runs used; raises ``InsufficientScope`` without ``runs:read``."""
+        if self._standing is not None:
+            principal = await self._standing.now(principal)
+        self._policy.require_scopes(principal, ["runs:read"], action="Reading usage")
+        wanted = UsageFilter(principal.tenant, principal.key, since, until)
+        return await self.page(wanted, group_by, cursor=cursor, limit=limit)
+
+    async def page(
+        self,
+        wanted: UsageFilter,
+        group_by: UsageGroup,
+        *,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> UsagePage:
+        """What a filter lets through; whoever calls this has asked for the right to see it."""
+        page = await self._database.read(
+            usage_page, wanted, group_by, after=after_of(cursor), limit=limit
+        )
+        following = None if page.next_cursor is None else cursor_of(page.next_cursor)
+        return page.model_copy(update={"next_cursor": following})
 
 
 _SUMS = (

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
+from saaf_autogen.db import DEFAULT_TENANT
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.runs.tables import RunRow, WorkerRow
 from saaf_autogen.runs.workers import LIVE, store_time
@@ -112,18 +113,19 @@ def fleet(session: Session, *, pinned: bool, tenant: str | None) -> Fleet:
         tenant: whose runs are counted; None: those of all, for the operator alone.
     """
     own: list[ColumnElement[bool]] = [] if tenant is None else [RunRow.tenant == tenant]
-    held: dict[str, int] = dict(
-        session.execute(
+    held = {
+        str(worker): count
+        for worker, count in session.execute(
             select(RunRow.worker, func.count())
             .where(RunRow.status == "running", RunRow.worker.is_not(None), *own)
             .group_by(RunRow.worker)
         )
-        .tuples()
-        .all()  # type: ignore[arg-type]  # the condition leaves no None
-    )
+    }
     now = store_time(session)
     rows = session.scalars(
-        select(WorkerRow).where(WorkerRow.state.in_(LIVE)).order_by(WorkerRow.id)
+        select(WorkerRow)
+        .where(WorkerRow.state.in_(LIVE), WorkerRow.tenant == DEFAULT_TENANT)
+        .order_by(WorkerRow.id)
     )
     workers = [_worker(row, held.get(row.id, 0), now) for row in rows]
     releases = {each.release: ReleaseView(release=each.release) for each in workers}

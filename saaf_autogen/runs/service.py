@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,19 +11,19 @@ from sqlalchemy.orm import Session
 
 from saaf_autogen.audit import AuditLog, AuditRecord, Door
 from saaf_autogen.auth.policy import Policy
-from saaf_autogen.auth.principal import Actor, Principal
+from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
-from saaf_autogen.errors import AuditUnavailable, InvalidArguments, SaafError, TimedOut
+from saaf_autogen.errors import AuditUnavailable, SaafError, TimedOut
 from saaf_autogen.runs import batches, questions, store
 from saaf_autogen.runs.answers import ResolveEffect, answer, refuse_agents
 from saaf_autogen.runs.engine import RunEngine
 from saaf_autogen.runs.event_log import read_events
 from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.inputs import AnswerRequest, QuestionPage
-from saaf_autogen.runs.limits import limits_of
+from saaf_autogen.runs.intake import Intake, SecretFor
 from saaf_autogen.runs.model import (
     AgentLookup,
     Run,
@@ -37,10 +37,6 @@ from saaf_autogen.settings import RunSettings
 
 __all__ = ["IN_PROCESS", "Asking", "RunService", "SecretFor"]
 
-SecretFor = Callable[[str, str], Awaitable[str | None]]
-"""From (tenant, client id) to the client's webhook secret (``whsec_…``), or None."""
-
-_MAX_KEY = 255
 _BATCH = 500
 
 
@@ -95,17 +91,20 @@ class RunService:
     ) -> None:
         self._database = database
         self._engine = engine
-        self._agents = agents
-        self._egress = egress
-        self._secret_for = secret_for
+        self._intake = Intake(
+            agents,
+            egress,
+            secret_for,
+            settings,
+            policy=policy,
+            standing=standing,
+            release=release,
+        )
         self._settings = settings
-        self._policy = policy
         self._audit = audit
         self._notifier = notifier
         self._clock = clock or SystemClock()
         self._poll_s = poll_s
-        self._standing = standing
-        self._release = release
         self._resolve = resolve
         self._released = False
 
@@ -163,9 +162,11 @@ class RunService:
         self._audit.require_room()
         record = self._record(principal, "runs.create", "agent://*", by)
         with self._recorded(record):
-            _check_key(idempotency_key)
+            self._intake.check_key(idempotency_key)
             principal = await self._require(principal, "agents:run", "Starting runs")
-            checked = await batches.checked(requests, self._order, self._check_webhook, principal)
+            checked = await batches.checked(
+                requests, self._intake.order, self._intake.check_webhook, principal
+            )
         if isinstance(checked, batches.Refused):
             for agent_id, reason in checked.refusals:
                 refused = self._record(principal, "runs.create", f"agent://{agent_id}", by)
@@ -187,25 +188,13 @@ class RunService:
         idempotency_key: str | None = None,
         resolve: bool = True,
     ) -> store.NewRun:
-        """What a run of this request is made of, after every check; nothing is stored.
+        """What a run of this request is made of, as ``Intake.prepare``; nothing is stored.
 
         Whoever stores it (``place``) within a transaction of their own calls ``placed`` after it.
-
-        Args:
-            principal: the caller; what it holds now counts.
-            request: what to do.
-            idempotency_key: of the run.
-            resolve: whether the webhook's host must resolve now.
-
-        Raises:
-            SaafError: as ``create``.
         """
-        _check_key(idempotency_key)
-        principal = await self._require(principal, "agents:run", "Starting a run")
-        new = self._order(principal, request, idempotency_key)
-        if request.webhook and resolve:
-            await self._check_webhook(principal, request.webhook.url)
-        return new
+        return await self._intake.prepare(
+            principal, request, idempotency_key=idempotency_key, resolve=resolve
+        )
 
     def place(self, session: Session, new: store.NewRun) -> tuple[Run, bool]:
         """Store a prepared run, to be audited by the caller; whether it is new."""
@@ -238,24 +227,6 @@ class RunService:
         except SaafError:
             return False
         return True
-
-    def _order(
-        self, principal: Principal, request: RunRequest, idempotency_key: str | None = None
-    ) -> store.NewRun:
-        """The run that a caller may have: it acts through the agent, within both their scopes."""
-        agent = self._agents(request.agent_id)
-        if request.priority > 0:
-            self._policy.require_scopes(principal, ["runs:prioritize"], action="A priority over 0")
-        acting = principal.model_copy(
-            update={
-                "actors": (Actor(subject=f"agent:{agent.id}"), *principal.actors),
-                "scopes": principal.scopes & agent.scopes,
-            }
-        )
-        limits = limits_of(request, agent, self._settings)
-        return store.NewRun(
-            request, principal.key, acting, agent, limits, idempotency_key, self._release
-        )
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """A run of the caller; raises ``NotFound`` for any other."""
@@ -343,7 +314,7 @@ class RunService:
         with self._recorded(record):
             principal = await self._require(principal, "runs:input", "Answering a run")
             refuse_agents(principal)
-            _check_key(idempotency_key)
+            self._intake.check_key(idempotency_key)
             run, taken = await self._database.run(
                 self._answer, principal, question_id, request, idempotency_key, record
             )
@@ -511,26 +482,7 @@ class RunService:
 
     async def _require(self, principal: Principal, scope: str, doing: str) -> Principal:
         """The caller with what it holds now, which must include the scope."""
-        if self._standing is not None:
-            principal = await self._standing.now(principal)
-        self._policy.require_scopes(principal, [scope], action=doing)
-        return principal
-
-    async def _check_webhook(self, principal: Principal, url: str) -> None:
-        await self._egress.check_url(url)
-        client = principal.client_id
-        if client is None or await self._secret_for(principal.tenant, client) is None:
-            raise InvalidArguments(
-                "The caller has no webhook secret to sign a callback with.",
-                remedy="Call as a client that has one (saaf clients), or leave webhook out.",
-            )
-
-
-def _check_key(key: str | None) -> None:
-    if key is not None and not 1 <= len(key) <= _MAX_KEY:
-        raise InvalidArguments(
-            f"The Idempotency-Key is not 1 to {_MAX_KEY} characters long.", remedy="Use a UUID."
-        )
+        return await self._intake.require(principal, scope, doing)
 
 
 def _questions(

@@ -20,8 +20,10 @@ from saaf_autogen.clock import Clock
 from saaf_autogen.settings import ModelSettings
 from saaf_autogen.teams.content import clean
 from saaf_autogen.teams.model_faults import (
+    filtered,
     is_transient,
     model_failed,
+    out_of_tokens,
     retry_after_s,
     typed_error,
 )
@@ -158,16 +160,9 @@ class Patience:
             if len(content) > MAX_ANSWER_CHARS:
                 raise self._too_large()
             if not content and result.finish_reason == "content_filter":
-                raise model_failed(
-                    self._name,
-                    "filtered",
-                    "holds its answer back: its provider filters the content",
-                    "Ask for something else, or change the provider's filter.",
-                )
+                raise filtered(self._name)
             if not content and result.finish_reason == "length":
-                raise model_failed(
-                    self._name, "truncated", "ran out of tokens", "Raise max_tokens."
-                )
+                raise out_of_tokens(self._name)
             if not content and result.finish_reason == "unknown":
                 raise self._empty()
             content = clean(content)
@@ -221,7 +216,9 @@ def _clean_message(message: LLMMessage) -> LLMMessage:
         ]
         return message.model_copy(update={"content": results})
     if isinstance(message.content, str):
-        return message.model_copy(update={"content": clean(message.content)})
+        text = clean(message.content)
+        same = text is message.content
+        return message if same else message.model_copy(update={"content": text})
     if isinstance(message, AssistantMessage):
         return message
     parts = [clean(part) if isinstance(part, str) else part for part in message.content]

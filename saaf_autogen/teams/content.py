@@ -15,8 +15,10 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def clean(text: str) -> str:
-    """The text with lone surrogates and NUL replaced by U+FFFD."""
-    return _UNSTORABLE.sub("\ufffd", text)
+    """The text with lone surrogates and NUL replaced by U+FFFD; itself where it has none."""
+    if text.isascii() and "\0" not in text:
+        return text  # most are, and Python knows it of every text
+    return _UNSTORABLE.sub("\ufffd", text) if _UNSTORABLE.search(text) else text
 
 
 def clean_value(value: Any) -> Any:

@@ -111,6 +111,7 @@ class _Turn:
         finished = step is None or step.stop is not None or not step.stepped
         state = await save_state(
             self._agent,
+            finished=finished,
             since=self._since,
             elapsed_s=round(self._elapsed_before + time.monotonic() - self._started, 3),
         )

@@ -15,7 +15,15 @@ from typing import Any
 from saaf_autogen.clock import Clock
 from saaf_autogen.errors import ModelFailed, SaafError
 
-__all__ = ["ResponseTooLarge", "is_transient", "model_failed", "retry_after_s", "typed_error"]
+__all__ = [
+    "ResponseTooLarge",
+    "filtered",
+    "is_transient",
+    "model_failed",
+    "out_of_tokens",
+    "retry_after_s",
+    "typed_error",
+]
 
 _TRANSIENT = frozenset({"rate_limited", "unavailable", "connection"})
 _CHECK_KEY = "Check the key in the variable that saaf.yaml names for this model."
@@ -43,6 +51,21 @@ def model_failed(
     """The typed error of the model that saaf.yaml calls ``name``; ``kind`` is stable."""
     return ModelFailed(
         f"The model {name!r} {what}.", remedy=remedy, extra={"kind": kind, "model": name, **extra}
+    )
+
+
+def out_of_tokens(name: str) -> ModelFailed:
+    """The model was cut off before it said anything."""
+    return model_failed(name, "truncated", "ran out of tokens", "Raise max_tokens.")
+
+
+def filtered(name: str) -> ModelFailed:
+    """The model's provider keeps the whole answer back."""
+    return model_failed(
+        name,
+        "filtered",
+        "holds its answer back: its provider filters the content",
+        "Ask for something else, or change the provider's filter.",
     )
 
 
@@ -77,7 +100,11 @@ def typed_error(name: str, error: Exception) -> SaafError:
     if "APIError" in names:
         return model_failed(name, "unavailable", "broke off its answer", _TRY_LATER)
     if "LengthFinishReasonError" in names:
-        return model_failed(name, "truncated", "ran out of tokens", "Raise max_tokens.")
+        return out_of_tokens(name)
+    if "ContentFilterFinishReasonError" in names:
+        return filtered(name)
+    if "ValidationError" in names:
+        return _unreadable(name)
     if isinstance(error, ValueError):
         return model_failed(
             name,

@@ -20,7 +20,6 @@ from autogen_core.tools import (
     Workbench,
 )
 
-from saaf_autogen.journal import Fenced
 from saaf_autogen.teams.binding import CallLedger
 from saaf_autogen.teams.content import clean, error_content
 from saaf_autogen.teams.tool_call import Seen, ToolCall
@@ -96,8 +95,6 @@ class _StockWorkbench(StaticStreamWorkbench):
         try:
             result = await self._inner.call_tool(name, arguments, cancellation_token, call_id)
         except Exception as error:  # the border to foreign tools: nothing may pass it raised
-            if isinstance(error, Fenced):
-                raise
             return Seen(error_content(error), is_error=True)
         if result.is_error and isinstance(self._inner, StaticWorkbench):
             # It puts the words of the exception into the result.

@@ -92,9 +92,7 @@ FAULTS: tuple[ModelFault, ...] = (
     _fault("filtered in the middle", Text("So far", "content_filter"), None),
     _fault("out of tokens at once", Text(None, "length"), "truncated"),
     _fault("out of tokens in the middle", Text("So far", "length"), None),
-    _fault(
-        "no quota left", Failure(429, code="insufficient_quota", message="sk-SECRET"), "quota"
-    ),
+    _fault("no quota left", Failure(429, code="insufficient_quota", message="sk-SECRET"), "quota"),
     _fault(
         "too long a conversation",
         Failure(400, code="context_length_exceeded", message="sk-SECRET"),

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.chaos.campaigns.cancel import cancel
 from tests.chaos.campaigns.disk import disk
+from tests.chaos.campaigns.faults import faults
 from tests.chaos.campaigns.growth import growth
 from tests.chaos.campaigns.kills import kills
 from tests.chaos.campaigns.restarts import restarts
@@ -34,6 +35,7 @@ CAMPAIGNS: dict[str, Callable[[Report, Place], None]] = {
     "kills": kills,
     "cancel": cancel,
     "disk": disk,
+    "faults": faults,
     "growth": growth,
     "shapes": shapes,
     "takeover": takeover,

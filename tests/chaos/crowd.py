@@ -155,7 +155,8 @@ class Crowd:
             return
         receipt = self.site.ledger.look(order, step)
         resolution = "retry" if receipt is None else "done"
-        body = {"resolution": resolution, **({"value": receipt} if receipt else {})}
+        body = {"question_id": question.id, "resolution": resolution}
+        body |= {"value": receipt} if receipt else {}
         path = f"/v1/runs/{question.run}/input"
         key = f"{question.id}-answer"
         try:

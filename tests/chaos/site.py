@@ -103,6 +103,18 @@ async def note(text: str) -> dict[str, str]:
     return {"noted": text}
 '''
 
+SUMS = '''
+"""What models get wrong when they call it."""
+
+from saaf_autogen import action
+
+
+@action(scopes=["tools.probe:use"], effect="read")
+async def add(a: int, b: int) -> int:
+    """Add two integers."""
+    return a + b
+'''
+
 
 @dataclass
 class Site:
@@ -226,6 +238,7 @@ def write_deployment(
     (folder / "tools").mkdir()
     (folder / "tools" / "shop.py").write_text(PACK)
     (folder / "tools" / "probe.py").write_text(PROBE)
+    (folder / "tools" / "math.py").write_text(SUMS)
     for name, config in {**{shape: _agent(shape) for shape in MOVES}, **agents}.items():
         (folder / "agents" / f"{name}.yaml").write_text(yaml.safe_dump(config))
     named = {"provider": "openai", "model": "test", "base_url": base_url}

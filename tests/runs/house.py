@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from saaf_autogen.actions.effects import EffectStore
 from saaf_autogen.audit import AuditLog
 from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
@@ -36,7 +37,7 @@ ANN = Principal(
     issuer="https://issuer",
     subject="client:ann",
     client_id="ann",
-    scopes=frozenset({"a", "b", "agents:run", "runs:read", "runs:cancel"}),
+    scopes=frozenset({"a", "b", "agents:run", "runs:read", "runs:cancel", "runs:input"}),
 )
 
 
@@ -110,6 +111,7 @@ def build(
         notifier=notifier,
         clock=clock,
         poll_s=0.1,
+        resolve=EffectStore(database, clock, lease_s=60).resolve,
     )
     deliverer = CallbackDeliverer(
         database, egress, secret_for, settings, notifier=notifier, clock=clock, poll_s=0.1

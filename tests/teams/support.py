@@ -306,6 +306,14 @@ class _Settling:
         self.host.settled += 1
 
 
+def memory_of(host: Host) -> MemoryJournal:
+    """What a host's journal holds, by place."""
+    inner: Any = host.journal
+    while isinstance(inner, _Settling):
+        inner = inner.inner
+    return cast(MemoryJournal, inner)
+
+
 class Run:
     """A run's turns one after the other, its state through JSON between them.
 
@@ -350,8 +358,7 @@ class Run:
 
     def resolve(self, data: dict[str, Any]) -> None:
         """Record an answer under the place of the last question."""
-        inner = cast(MemoryJournal, cast(_Settling, self.host.journal).inner)
-        inner.entries[self.questions[-1].place] = Entry("", data)
+        memory_of(self.host).entries[self.questions[-1].place] = Entry("", data)
 
     async def finish(self, limit: int = 20) -> TurnResult:
         for _ in range(limit):

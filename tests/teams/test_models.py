@@ -289,6 +289,7 @@ async def test_azure_is_asked_at_its_deployment_with_its_key() -> None:
     inner: Any = connect("a", settings, {"AZURE_OPENAI_API_KEY": "k"})
     assert str(inner._client.base_url) == "https://acme.test/openai/deployments/four/"
     assert inner._client.api_key == "k"
+    assert inner._client.max_retries == 0
     await inner.close()
 
 
@@ -381,6 +382,21 @@ async def test_an_answer_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyP
     for ask in (create, stream):
         with pytest.raises(ModelFailed, match="more than is read"):
             await ask(Text("far too long"))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("LengthFinishReasonError", "truncated"),
+        ("ContentFilterFinishReasonError", "filtered"),
+        ("ValidationError", "unreadable"),
+    ],
+)
+def test_errors_that_the_sdks_raise_of_an_answer_are_typed(name: str, kind: str) -> None:
+    error = type(name, (ValueError,), {})("sk-SECRET")
+    typed = typed_error("m", error)
+    assert typed.extra["kind"] == kind
+    assert "SECRET" not in str(typed)
 
 
 def test_an_error_of_ours_passes_as_it_is() -> None:

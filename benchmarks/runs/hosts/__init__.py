@@ -1,1 +1,1 @@
-"""The hosts that are compared, as scripts for environments of their own: they import no SAAF."""
+"""The hosts that are compared, as scripts for environments of their own; none imports SAAF."""

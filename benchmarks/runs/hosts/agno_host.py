@@ -3,6 +3,9 @@
 Runs in an environment of its own: ``PYTHON agno_host.py PORT DATABASE_URL``.
 """
 
+# Checked against nothing: its libraries are in an environment of its own.
+# mypy: ignore-errors
+
 import sys
 from collections.abc import AsyncIterator, Iterator
 from typing import Any

@@ -4,6 +4,9 @@ Runs in an environment of its own: ``PYTHON bare_dbos.py PORT DATABASE_URL SHAPE
 the workflow and is answered when it is done. No policy, no audit, no events, no journal.
 """
 
+# Checked against nothing: its libraries are in an environment of its own.
+# mypy: ignore-errors
+
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

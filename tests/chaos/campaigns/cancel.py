@@ -106,17 +106,17 @@ def cancel_here(report: Report, place: Place, *, rounds: int, at_once: int = _AT
         report.add(campaign, f"{what} left behind", left, bound="<= 2", ok=left <= 2)
 
 
-def cancel_elsewhere(report: Report, place: Place, kind: str) -> None:
+def cancel_elsewhere(report: Report, place: Place, kind: str, *, at_once: int = _AT_ONCE) -> None:
     """The API is one process, the worker another."""
     campaign = f"cancelled on another worker, {kind}"
     report.begin(campaign)
     with open_site(
         place.folder(f"cancel-{kind}"), place.seed, database=place.database(kind),
-        agents=_agents(), override=_says, runs={"concurrency": _AT_ONCE},
+        agents=_agents(), override=_says, runs={"concurrency": at_once},
     ) as site:  # fmt: skip
         site.node("api", "api")
         site.node("w1", "worker")
-        _rounds(report, campaign, site.caller, 1, _AT_ONCE)
+        _rounds(report, campaign, site.caller, 1, at_once)
 
 
 def _rounds(

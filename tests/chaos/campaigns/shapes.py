@@ -115,8 +115,9 @@ class _Shapes:
                 continue
             name = of[question.run]
             text = self._chosen[name].answers[said[name]]
+            body = {"question_id": question.id, "text": text}
             self._site.caller.insist(
-                "POST", f"/v1/runs/{question.run}/input", {"text": text}, key=question.id
+                "POST", f"/v1/runs/{question.run}/input", body, key=question.id
             )
             self._answered.add(question.id)
             said[name] += 1

@@ -1,6 +1,6 @@
 """The least that accepting a run can be: FastAPI and one insert, as a team writes it by hand.
 
-``python -m benchmarks.runs.hosts.insert PORT DATABASE_URL``: SQLAlchemy, psycopg and uvicorn of the
+``python -m benchmarks.runs.insert PORT DATABASE_URL``: SQLAlchemy, psycopg and uvicorn of the
 very environment that SAAF runs in. No authorization, no audit, no idempotency.
 """
 
