@@ -67,12 +67,18 @@ class LocalHost:
         run = await project.runs.create(self._who(project), request, idempotency_key=key)
         return run.model_dump(mode="json")
 
+    async def create_runs(self, bodies: list[dict[str, Any]], key: str | None) -> dict[str, Any]:
+        """Start many runs, all or none."""
+        project = await self._open_runs()
+        runs = await project.runs.create_many(self._who(project), bodies, idempotency_key=key)
+        return {"data": [run.model_dump(mode="json") for run in runs]}
+
     async def list_runs(self, query: dict[str, str]) -> dict[str, Any]:
         """A page of the caller's runs, newest first; it makes no run go on."""
         project = await self._open()
         wanted = _read(_Listing, query)
         page = await project.runs.list(
-            self._who(project), status=wanted.status, agent_id=wanted.agent_id, limit=wanted.limit
+            self._who(project), status=wanted.status, agent_id=wanted.agent_id, schedule_id=wanted.schedule_id, limit=wanted.limit
         )
         return page.model_dump(mode="json")
 
@@ -99,6 +105,49 @@ class LocalHost:
         who = self._who(project)
         run = await project.runs.answer(who, run_id, question_id, answer, idempotency_key=key)
         return run.model_dump(mode="json")
+
+    async def create_schedule(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Make a schedule."""
+        project = await self._open()
+        return _shown(await project.schedules.create(self._who(project), body))
+
+    async def list_schedules(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of the caller's schedules, oldest first."""
+        project = await self._open()
+        limit, cursor = int(query["limit"]), query.get("cursor")
+        return _shown(
+            await project.schedules.list(self._who(project), cursor=cursor, limit=limit)
+        )
+
+    async def get_schedule(self, schedule_id: str) -> dict[str, Any]:
+        """A schedule as it stands."""
+        project = await self._open()
+        return _shown(await project.schedules.get(self._who(project), schedule_id))
+
+    async def change_schedule(self, schedule_id: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Apply a merge patch to it, whatever it is now."""
+        project = await self._open()
+        return _shown(await project.schedules.change(self._who(project), schedule_id, patch))
+
+    async def switch_schedule(
+        self, schedule_id: str, verb: Literal["pause", "resume"]
+    ) -> dict[str, Any]:
+        """Pause or resume it."""
+        project = await self._open()
+        service = project.schedules
+        switch = service.pause if verb == "pause" else service.resume
+        return _shown(await switch(self._who(project), schedule_id))
+
+    async def trigger_schedule(self, schedule_id: str, key: str | None) -> dict[str, Any]:
+        """Start a run of it now."""
+        project = await self._open_runs()
+        who = self._who(project)
+        return _shown(await project.schedules.trigger(who, schedule_id, idempotency_key=key))
+
+    async def remove_schedule(self, schedule_id: str) -> None:
+        """Remove it."""
+        project = await self._open()
+        await project.schedules.remove(self._who(project), schedule_id)
 
     async def usage(self, query: dict[str, str]) -> dict[str, Any]:
         """A page of what the caller's ended runs used."""

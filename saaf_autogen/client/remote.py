@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 import httpx
@@ -68,6 +68,11 @@ class RemoteHost:
         headers = {"Idempotency-Key": key} if key else {}
         return await self.request("POST", "/v1/runs", json=body, headers=headers)
 
+    async def create_runs(self, bodies: list[dict[str, Any]], key: str | None) -> dict[str, Any]:
+        """Start many runs, all or none."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.request("POST", "/v1/runs/batch", json={"runs": bodies}, headers=headers)
+
     async def list_runs(self, query: dict[str, str]) -> dict[str, Any]:
         """A page of the caller's runs, newest first."""
         return await self.request("GET", f"/v1/runs?{urlencode(query)}")
@@ -86,6 +91,38 @@ class RemoteHost:
         """Answer what a run waits for."""
         headers = {"Idempotency-Key": key} if key else {}
         return await self.request("POST", f"/v1/runs/{run_id}/input", json=body, headers=headers)
+
+    async def create_schedule(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Make a schedule."""
+        return await self.request("POST", "/v1/schedules", json=body)
+
+    async def list_schedules(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page of the caller's schedules, oldest first."""
+        return await self.request("GET", f"/v1/schedules?{urlencode(query)}")
+
+    async def get_schedule(self, schedule_id: str) -> dict[str, Any]:
+        """A schedule as it stands."""
+        return await self.request("GET", f"/v1/schedules/{schedule_id}")
+
+    async def change_schedule(self, schedule_id: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Apply a merge patch to it, whatever it is now."""
+        path, headers = f"/v1/schedules/{schedule_id}", {"If-Match": "*"}
+        return await self.request("PATCH", path, json=patch, headers=headers)
+
+    async def switch_schedule(
+        self, schedule_id: str, verb: Literal["pause", "resume"]
+    ) -> dict[str, Any]:
+        """Pause or resume it."""
+        return await self.request("POST", f"/v1/schedules/{schedule_id}/{verb}")
+
+    async def trigger_schedule(self, schedule_id: str, key: str | None) -> dict[str, Any]:
+        """Start a run of it now."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return await self.request("POST", f"/v1/schedules/{schedule_id}/trigger", headers=headers)
+
+    async def remove_schedule(self, schedule_id: str) -> None:
+        """Remove it."""
+        await self.request("DELETE", f"/v1/schedules/{schedule_id}")
 
     async def usage(self, query: dict[str, str]) -> dict[str, Any]:
         """A page of what the caller's ended runs used."""
@@ -140,7 +177,7 @@ class RemoteHost:
             ) from error
         if response.is_error:
             raise _error(response)
-        body: dict[str, Any] = response.json()
+        body: dict[str, Any] = response.json() if response.content else {}
         return body
 
     async def close(self) -> None:

@@ -170,3 +170,26 @@ def test_two_actions_that_would_be_one_tool_are_refused() -> None:
             registry.add(named(bad))
     with pytest.raises(NotFound):
         registry.get("sales.none")
+
+
+def test_a_keyed_write_says_so_and_takes_the_context_that_holds_the_key() -> None:
+    @action(scopes=["a:b"], effect="write", keyed=True)
+    def pay(amount: int, ctx: ActionContext) -> int:
+        """Pay."""
+        return amount
+
+    @action(scopes=["a:b"], effect="write", keyed=True)
+    def forgets(amount: int) -> int:
+        """Pay."""
+        return amount
+
+    assert define(pay).spec.keyed
+    assert not define(list_days).spec.keyed
+    with pytest.raises(ConfigurationError, match="takes no ActionContext"):
+        define(forgets)
+
+
+@pytest.mark.parametrize("effect", ["read", "idempotent"])
+def test_only_writes_are_keyed(effect: Literal["read", "idempotent"]) -> None:
+    with pytest.raises(TypeError, match="keyed"):
+        action(scopes=["a:b"], effect=effect, keyed=True)

@@ -102,7 +102,7 @@ class Killer:
         again.start()
 
     def _again(self, node: Node) -> None:
-        time.sleep(chance(node.name, node.starts).uniform(*_PAUSE_S))
+        time.sleep(chance(node.name, len(node.started)).uniform(*_PAUSE_S))
         node.start()
 
     def _draw(self) -> None:

@@ -30,6 +30,9 @@ class Node:
         project: the deployment folder.
         environ: further variables.
         logs: the folder for what it prints.
+
+    Attributes:
+        started: when each of its processes was started, by their ids.
     """
 
     def __init__(
@@ -39,7 +42,7 @@ class Node:
         self.kind = kind
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.starts = 0
+        self.started: dict[int, float] = {}
         self._project = project
         self.environ = {
             **os.environ,
@@ -70,13 +73,14 @@ class Node:
 
     def start(self) -> Node:
         """Start the process; it may take seconds until it is ready."""
+        at = time.time()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "saaf_autogen", *self._command()],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=self.environ,
         )
-        self.starts += 1
+        self.started[self._process.pid] = at
         # Through a pipe, not into a file: nothing that it prints needs room on its disk.
         pump = threading.Thread(target=self._pump, args=(self._process,), daemon=True)
         pump.start()

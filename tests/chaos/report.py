@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["Figure", "Report"]
 
 _SHOWN = 8
+_KEPT = 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Report:
         self.add(campaign, name, len(faults), bound="0", ok=not faults)
         for fault in faults[:_SHOWN]:
             self._say(f"    {fault}")
-        self.faults += [f"{campaign}: {fault}" for fault in faults[:100]]
+        self.faults += [f"  {fault}" for fault in faults[:_KEPT]]
 
     def begin(self, campaign: str) -> None:
         """Say what comes."""

@@ -23,7 +23,7 @@ from tests.chaos.store import Store
 __all__ = ["CLIENT", "TOOL_SCOPES", "Site", "assistant", "open_site", "write_deployment"]
 
 CLIENT = "caller"
-TOOL_SCOPES = ("tools.shop:use", "tools.probe:use")
+TOOL_SCOPES = ("tools.shop:use", "tools.probe:use", "tools.math:use")
 
 PACK = '''
 """A shop whose payments are made by a server outside."""
@@ -108,8 +108,10 @@ SUMS = '''
 
 from saaf_autogen import action
 
+SCOPES = {"tools.math:use": "Add."}
 
-@action(scopes=["tools.probe:use"], effect="read")
+
+@action(scopes=["tools.math:use"], effect="read")
 async def add(a: int, b: int) -> int:
     """Add two integers."""
     return a + b
@@ -138,6 +140,9 @@ class Site:
     def node(self, name: str, kind: str) -> Node:
         """Start a process, and wait until it works."""
         node = Node(name, kind, self.folder, self.environ, self.logs)
+        if kind != "worker":
+            # Tokens name it as their issuer, and workers trust that one alone.
+            self.environ.setdefault("SAAF_URL", node.url)
         self.nodes[name] = node
         return self.ready(node.start())
 

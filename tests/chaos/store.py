@@ -68,6 +68,11 @@ class Store:
         query = select(WorkerRow.id).where(WorkerRow.pid == pid, WorkerRow.state == "live")
         return self.read(lambda session: session.scalars(query).first())
 
+    def workers_at(self) -> dict[int, datetime]:
+        """When the worker of each process was registered."""
+        query = select(WorkerRow.pid, WorkerRow.started_at)
+        return self.read(lambda session: {row[0]: row[1] for row in session.execute(query)})
+
     def held_by(self, pid: int) -> list[HeldRun]:
         """The runs that the workers of a process hold, or held when it died."""
         query = (

@@ -19,7 +19,7 @@ DATABASES = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_runs_survive_the_death_of_whoever_executes_them(
     kind: str, report: Report, place: Place
 ) -> None:
-    kills_on(report, place, kind, runs=18, deaths=3)
+    kills_on(report, place, kind, runs=18, deaths=3, recovery_s=60)
     assert report.faults == []
 
 

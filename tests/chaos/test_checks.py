@@ -213,7 +213,11 @@ def test_a_fault_fails_the_report_and_is_written_down(tmp_path: Path) -> None:
     assert report.faults == []
     report.add("campaign", "seconds", 20.0, bound="<= 15", ok=False)
     report.none("campaign", "doubled", ["o1/s1 happened 2 times"])
-    assert len(report.faults) == 2
+    assert report.faults == [
+        "campaign: seconds is 20.0, must be <= 15",
+        "campaign: doubled is 1, must be 0",
+        "  o1/s1 happened 2 times",
+    ]
     page = report.write(tmp_path).read_text()
     assert "o1/s1 happened 2 times" in page
     assert json.loads((tmp_path / "chaos.json").read_text())["seed"] == 7

@@ -47,6 +47,9 @@ def adding(body: dict[str, Any]) -> Reply:
     """Two calls at once, then one more, then an answer."""
     if "select" in str(body["messages"][0]["content"]):
         return Text("a")
+    offered = [tool["function"]["name"] for tool in body.get("tools", ())]
+    if offered and "math_add" not in offered:
+        return Calls([(offered[0], {"task": "Add."})])
     results = len(said_by_tools(body))
     if results < 2 and body.get("tools"):
         return Calls([("math_add", {"a": 1}), ("math_add", {"a": 2})], ["0", "0"])
@@ -326,6 +329,14 @@ async def test_what_led_to_an_effect_is_durable_before_it_is_called(
     assert seen == [settled]
 
 
+def as_tool(kind: str, **config: Any) -> dict[str, Any]:
+    return {
+        "provider": f"autogen_agentchat.tools.{kind}",
+        "component_type": "tool",
+        "config": config,
+    }
+
+
 GRAPH = {"nodes": {"a": {"name": "a", "edges": []}}, "default_start_node": "a"}
 SHAPES: dict[str, dict[str, Any]] = {
     "single": adder("a"),
@@ -347,6 +358,17 @@ SHAPES: dict[str, dict[str, Any]] = {
             "provider": "autogen_agentchat.agents.SocietyOfMindAgent",
             "config": {"name": "s", "team": team(adder("a"), max_turns=1), "model_client": MODEL},
         }
+    ),
+    "agent tool": team(assistant("outer", tools=[as_tool("AgentTool", agent=adder("a"))])),
+    "team tool": team(
+        assistant(
+            "outer",
+            tools=[
+                as_tool(
+                    "TeamTool", team=team(adder("a"), max_turns=1), name="inner", description="-"
+                )
+            ],
+        )
     ),
 }
 STOPS: list[Exception] = [

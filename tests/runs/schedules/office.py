@@ -22,7 +22,7 @@ from saaf_autogen.runs.schedules import Schedule, ScheduleService, ScheduleTicke
 from saaf_autogen.runs.tables import ScheduleRow
 from saaf_autogen.settings import RunSettings
 from saaf_autogen.testing import ManualClock
-from tests.runs.house import ANN, Stores, find_agent, secret_for
+from tests.runs.house import ANN, find_agent, secret_for
 
 OWNER = ANN.model_copy(update={"scopes": ANN.scopes | {"schedules:manage"}})
 MONDAY = datetime(2026, 11, 23, 6, 59, 30, tzinfo=UTC)
@@ -85,9 +85,8 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(stores: Stores) -> AsyncIterator[Office]:
-    database = Database(stores.database)
-    database.migrate()
+async def open_office(url: str) -> AsyncIterator[Office]:
+    database = Database(url)
     clock, audit, egress = ManualClock(MONDAY), AuditLog(database, "5a" * 32), EgressClient()
     policy, agents = Policy([], [], {}), {"flights"}
 
