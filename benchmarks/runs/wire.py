@@ -94,7 +94,7 @@ class Connection:
         return json.loads(answer) if answer else None
 
     async def _send(self, method: str, path: str, content: bytes, kind: str) -> None:
-        if self._writer is None or self._writer.is_closing():
+        if self._writer is None or self._reader is None or self._reader.at_eof():
             self._reader, self._writer = await asyncio.open_connection(
                 "127.0.0.1", self.port, limit=_LIMIT
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import aclosing
 from typing import Any
 
 from rich.console import Console
@@ -22,15 +23,16 @@ _RESOLUTIONS = ("done", "retry", "failed")
 
 async def follow(run: Run, steps: Console, terminal: Terminal) -> None:
     """Show a run's steps and ask its questions, until it has ended or nobody answers."""
-    async for event in run.stream():
-        line = describe_event(event)
-        if line:
-            steps.print(line)
-        if event["type"] == "run.input_required":
-            await run.refresh()
-            if run.question and not await _ask(run, run.question, steps, terminal):
-                steps.print(f"It waits. Answer with: saaf runs answer {run.id}", markup=False)
-                return
+    async with aclosing(run.stream()) as events:
+        async for event in events:
+            line = describe_event(event)
+            if line:
+                steps.print(line)
+            if event["type"] == "run.input_required":
+                await run.refresh()
+                if run.question and not await _ask(run, run.question, steps, terminal):
+                    steps.print(f"It waits. Answer with: saaf runs answer {run.id}", markup=False)
+                    return
     await run.wait(until="input")
 
 

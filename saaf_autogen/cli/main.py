@@ -17,6 +17,7 @@ from saaf_autogen.cli import (
     keys,
     prune,
     runs,
+    schedules,
     semantic,
     usage,
     users,
@@ -52,6 +53,7 @@ app.add_typer(clients.app, name="clients")
 app.add_typer(groups.app, name="groups")
 app.add_typer(keys.app, name="keys")
 app.add_typer(runs.app, name="runs")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(semantic.app, name="semantic")
 app.add_typer(users.app, name="users")
 

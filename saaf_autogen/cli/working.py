@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.cli.progress import sample_progress
 from saaf_autogen.cli.serve import server_of
+from saaf_autogen.cli.supervisor import INTERRUPTED, Supervisor, on_signals, passes
 from saaf_autogen.db import is_away
 from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.deployment import Deployment
@@ -31,11 +29,7 @@ from saaf_autogen.runs.releases import open_runs, release_of
 __all__ = ["supervise", "work"]
 
 _logger = logging.getLogger(__name__)
-_INTERRUPTED = 130
 _LOOK_S = 2.0
-_KILL_S = 3 * GRACE_S
-_STEADY_S = 60.0
-_MAX_PAUSE_S = 30.0
 
 
 def work(
@@ -80,12 +74,12 @@ def supervise(
     command += ["--project", str(deployment.folder)]
     command += ["--slots", str(slots)] if slots else []
     command += ["--until-drained"] if until_drained else []
-    return asyncio.run(_Supervisor(command, processes).run())
+    return asyncio.run(Supervisor(command, processes).run())
 
 
 async def _work(opened: Project, console: Console, *, until_drained: bool, watched: bool) -> None:
     stop = asyncio.Event()
-    _on_signals(asyncio.get_running_loop(), stop.set, lambda: os._exit(_INTERRUPTED))
+    on_signals(asyncio.get_running_loop(), stop.set, lambda: os._exit(INTERRUPTED))
     if watched:
         _on_end_of_input(asyncio.get_running_loop(), stop.set)
     try:
@@ -103,16 +97,6 @@ async def _work(opened: Project, console: Console, *, until_drained: bool, watch
         await opened.close()
 
 
-async def _passes(stop: asyncio.Event, seconds: float) -> bool:
-    """Wait for so long; False when the signal to stop came meanwhile."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return True
-    return False
-
-
 async def _drained(opened: Project, release: str, stop: asyncio.Event) -> None:
     """Return when no open run of the release is left, or at the signal to stop."""
     left = 1
@@ -123,81 +107,9 @@ async def _drained(opened: Project, release: str, stop: asyncio.Event) -> None:
             if not is_away(error):
                 raise
         if left:
-            await _passes(stop, _LOOK_S)
+            await passes(stop, _LOOK_S)
     if not left:
         _logger.info("no open run of release %s is left", release or "(none)")
-
-
-class _Supervisor:
-    """Starts the processes, replaces those that die, and ends them all at a signal."""
-
-    def __init__(self, command: Sequence[str], count: int) -> None:
-        self._command = command
-        self._count = count
-        self._children: dict[int, asyncio.subprocess.Process] = {}
-
-    async def run(self) -> bool:
-        self._stopping = asyncio.Event()
-        _on_signals(asyncio.get_running_loop(), self._stopping.set, self._kill_all)
-        async with asyncio.TaskGroup() as group:
-            kept = [group.create_task(self._keep(number)) for number in range(self._count)]
-            ending = group.create_task(self._end())
-            await asyncio.wait(kept)
-            ending.cancel()
-        return all(task.result() == 0 for task in kept)
-
-    async def _keep(self, number: int) -> int:
-        """One process and those that take its place; the last one's exit status."""
-        pause = 1.0
-        while True:
-            began = time.monotonic()
-            # In a session of its own: Ctrl-C reaches this process alone, which tells the others.
-            child = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE, start_new_session=True
-            )
-            self._children[number] = child
-            if self._stopping.is_set():
-                child.terminate()
-            status = await child.wait()
-            if self._stopping.is_set() or status == 0:
-                return status
-            pause = 1.0 if time.monotonic() - began > _STEADY_S else min(pause * 2, _MAX_PAUSE_S)
-            _logger.error("worker %d ended (%d); another starts in %g s", number, status, pause)
-            if not await _passes(self._stopping, pause):
-                return status
-
-    async def _end(self) -> None:
-        await self._stopping.wait()
-        self._each(lambda child: child.terminate())
-        await asyncio.sleep(_KILL_S)
-        _logger.error("workers that did not stop within %d s are killed", _KILL_S)
-        self._each(lambda child: child.kill())
-
-    def _kill_all(self) -> None:
-        self._each(lambda child: child.kill())
-        os._exit(_INTERRUPTED)
-
-    def _each(self, do: Callable[[asyncio.subprocess.Process], None]) -> None:
-        for child in self._children.values():
-            if child.returncode is None:
-                do(child)
-
-
-def _on_signals(
-    loop: asyncio.AbstractEventLoop, stop: Callable[[], None], again: Callable[[], object]
-) -> None:
-    """``stop`` at the first SIGTERM or SIGINT; ``again`` at a second SIGINT."""
-    told = False
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal told
-        if told and number == signal.SIGINT:
-            again()
-        told = True
-        loop.call_soon_threadsafe(stop)
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, handle)
 
 
 def _on_end_of_input(loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from saaf_autogen.auth.principal import Principal
 from saaf_autogen.client.local import LocalHost
 from saaf_autogen.client.remote import RemoteHost
 from saaf_autogen.client.run import Runs
+from saaf_autogen.client.schedules import Schedules
 from saaf_autogen.client.semantic import Semantic
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import read_deployment
@@ -42,6 +43,7 @@ class Client:
 
     Attributes:
         runs: start runs of agents, and follow them.
+        schedules: runs that start by themselves.
         semantic: what the caller may see of the semantic layer.
     """
 
@@ -68,6 +70,7 @@ class Client:
         else:
             self._host = LocalHost(target, principal)
         self.runs = Runs(self._host)
+        self.schedules = Schedules(self._host)
         self.semantic = Semantic(self._host)
 
     async def login(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -77,9 +77,7 @@ class LocalHost:
         """A page of the caller's runs, newest first; it makes no run go on."""
         project = await self._open()
         wanted = _read(_Listing, query)
-        page = await project.runs.list(
-            self._who(project), status=wanted.status, agent_id=wanted.agent_id, schedule_id=wanted.schedule_id, limit=wanted.limit
-        )
+        page = await project.runs.list(self._who(project), **wanted.model_dump())
         return page.model_dump(mode="json")
 
     async def get_run(self, run_id: str) -> dict[str, Any]:
@@ -115,9 +113,7 @@ class LocalHost:
         """A page of the caller's schedules, oldest first."""
         project = await self._open()
         limit, cursor = int(query["limit"]), query.get("cursor")
-        return _shown(
-            await project.schedules.list(self._who(project), cursor=cursor, limit=limit)
-        )
+        return _shown(await project.schedules.list(self._who(project), cursor=cursor, limit=limit))
 
     async def get_schedule(self, schedule_id: str) -> dict[str, Any]:
         """A schedule as it stands."""
@@ -155,7 +151,7 @@ class LocalHost:
         page = await project.usage.own(self._who(project), **_read(UsageQuery, query).terms())
         return page.model_dump(mode="json")
 
-    async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def stream_run(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """The run's events after number ``after``, until its last."""
         project = await self._open_runs()
         async for event in project.runs.stream(self._who(project), run_id, after=after):
@@ -201,7 +197,12 @@ class _Listing(BaseModel):
 
     status: RunStatus | None = None
     agent_id: str | None = None
+    schedule_id: str | None = None
     limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+def _shown(content: BaseModel) -> dict[str, Any]:
+    return content.model_dump(mode="json")
 
 
 class _ToolDoor:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -128,7 +129,7 @@ class RemoteHost:
         """A page of what the caller's ended runs used."""
         return await self.request("GET", f"/v1/usage?{urlencode(query)}")
 
-    async def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def stream_run(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """The run's events after number ``after``; reconnects where it left off."""
         failures = 0
         while True:
@@ -140,14 +141,15 @@ class RemoteHost:
                         await source.response.aread()
                         raise _error(source.response)
                     failures, before = 0, after
-                    async for event in source.aiter_sse():
-                        if not event.data:
-                            continue
-                        body: dict[str, Any] = event.json()
-                        after = int(event.id or after)
-                        yield body
-                        if is_last(body):
-                            return
+                    async with aclosing(source.aiter_sse()) as events:
+                        async for event in events:
+                            if not event.data:
+                                continue
+                            body: dict[str, Any] = event.json()
+                            after = int(event.id or after)
+                            yield body
+                            if is_last(body):
+                                return
                 # A host that stops ends its streams before the runs' ends; the next one goes on.
                 if after == before and (await self.get_run(run_id))["status"] in TERMINAL:
                     return

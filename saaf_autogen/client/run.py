@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Literal, Protocol
 
 from saaf_autogen.errors import Conflict, InputRequired, TimedOut
@@ -41,7 +42,7 @@ class RunHost(Protocol):
         """Answer what a run waits for."""
         ...
 
-    def stream_run(self, run_id: str, after: int) -> AsyncIterator[dict[str, Any]]:
+    def stream_run(self, run_id: str, after: int) -> AsyncGenerator[dict[str, Any], None]:
         """The run's events after number ``after``, until its last."""
         ...
 
@@ -83,14 +84,15 @@ class Run:
         """What it waits for: ``{id, kind, source, prompt, data, …}``; None when it does not."""
         return self.state.get("question")
 
-    async def stream(self, *, after: int = 0) -> AsyncIterator[dict[str, Any]]:
+    async def stream(self, *, after: int = 0) -> AsyncGenerator[dict[str, Any], None]:
         """Its events as they happen: ``{id, type, at, data}``. Leaving never cancels the run.
 
         A run that waits for an answer has not ended: after ``run.input_required``, the stream
         stays silent until somebody has answered.
         """
-        async for event in self._host.stream_run(self.id, after):
-            yield event
+        async with aclosing(self._host.stream_run(self.id, after)) as events:
+            async for event in events:
+                yield event
 
     async def wait(
         self, *, timeout_s: float | None = None, until: Literal["end", "input"] = "end"
@@ -176,13 +178,14 @@ class Run:
         if self.status not in TERMINAL:
             await self.refresh()
         while self.status not in TERMINAL and self.status != "input_required":
-            async for event in self._host.stream_run(self.id, after):
-                after = int(event["id"])
-                # It may be a question of long ago, and answered.
-                if event["type"] == "run.input_required":
-                    await self.refresh()
-                    if self.status == "input_required":
-                        return
+            async with aclosing(self._host.stream_run(self.id, after)) as events:
+                async for event in events:
+                    after = int(event["id"])
+                    # It may be a question of long ago, and answered.
+                    if event["type"] == "run.input_required":
+                        await self.refresh()
+                        if self.status == "input_required":
+                            return
             await self.refresh()
 
     def __repr__(self) -> str:

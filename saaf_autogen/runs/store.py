@@ -356,7 +356,7 @@ def owned(session: Session, principal: Principal, run_id: str, *, lock: bool = F
 
 
 def _view(session: Session, row: RunRow) -> Run:
-    limits = dict(row.limits)
+    limits = RunLimits.from_json(row.limits)
     waits = row.status == "input_required"
     return Run.model_validate(
         {
@@ -369,8 +369,13 @@ def _view(session: Session, row: RunRow) -> Run:
             "error": row.error,
             "metadata": row.meta,
             "usage": RunUsage.of(row.usage),
-            "timeout_s": limits.pop("timeout_s", None),
-            "budget": Budget.model_validate(limits),
+            "timeout_s": limits.timeout_s,
+            "budget": Budget(
+                tokens=limits.tokens,
+                usd=limits.usd,
+                tool_calls=limits.tool_calls,
+                turns=limits.turns,
+            ),
             "webhook": Webhook(url=row.webhook_url) if row.webhook_url else None,
             "priority": row.priority,
             "not_before": row.not_before,

@@ -19,7 +19,7 @@ __all__ = ["condition_state", "restore_condition"]
 
 def condition_state(condition: TerminationCondition) -> dict[str, Any]:
     """The numbers, texts and marks of a condition; of a time limit, the seconds since its start."""
-    state = {
+    state: dict[str, Any] = {
         name: value
         for name, value in vars(condition).items()
         if value is None or isinstance(value, bool | int | float | str)

@@ -77,7 +77,7 @@ class AgentDefinition:
     resources: tuple[str, ...] | None
     output_from: str | None
     config: Mapping[str, Any] = field(repr=False)
-    limits: AgentLimitSettings = AgentLimitSettings()
+    limits: AgentLimitSettings = field(default_factory=AgentLimitSettings)
     concurrency: int | None = None
 
     def snapshot(self) -> dict[str, Any]:

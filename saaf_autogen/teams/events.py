@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
+    BaseTextChatMessage,
     ModelClientStreamingChunkEvent,
+    StructuredMessage,
     ToolCallExecutionEvent,
     ToolCallRequestEvent,
 )
@@ -20,23 +23,25 @@ __all__ = ["TurnEvents", "message_text"]
 
 
 class TurnEvents:
-    """Numbers the events of one turn.
+    """Numbers the events of one turn, for each source by itself.
 
-    An event's key is ``TURN:N``; a piece of text on its way has ``TURN:N.K``, so that pieces,
-    which differ each time, do not move the numbers of what stays.
+    An event's key is ``TURN:SOURCE:N``: agents that speak at the same time come in another order
+    when the turn is done again. A piece of text on its way has ``TURN:SOURCE:N.K``, so that
+    pieces, which differ each time, do not move the numbers of what stays.
     """
 
     def __init__(self, turn: int) -> None:
         self._turn = turn
-        self._number = 0
-        self._piece = 0
+        self._numbers: Counter[str] = Counter()
+        self._pieces: Counter[str] = Counter()
 
     def of(self, message: BaseAgentEvent | BaseChatMessage) -> Iterator[TurnEvent]:
         """The events of a message; none for AutoGen's internal ones."""
         if isinstance(message, ModelClientStreamingChunkEvent):
-            key = f"{self._turn}:{self._number}.{self._piece}"
-            self._piece += 1
-            piece = {"source": message.source, "content": clean(message.content)}
+            source = message.source
+            key = f"{self._turn}:{source}:{self._numbers[source]}.{self._pieces[source]}"
+            self._pieces[source] += 1
+            piece = {"source": source, "content": clean(message.content)}
             yield TurnEvent("message.delta", key, piece)
         elif isinstance(message, ToolCallRequestEvent):
             for call in message.content:
@@ -54,7 +59,7 @@ class TurnEvents:
                 yield self._event("tool.result", message.source, returned)
         elif isinstance(message, BaseChatMessage):
             usage = message.models_usage
-            data = {
+            data: dict[str, Any] = {
                 "type": type(message).__name__.partition("[")[0],
                 "content": clean(message.to_text()),
                 "models_usage": None
@@ -64,18 +69,19 @@ class TurnEvents:
                     "completion_tokens": usage.completion_tokens,
                 },
             }
+            if isinstance(message, StructuredMessage):
+                data["data"] = message.content.model_dump(mode="json")
             yield self._event("message.completed", message.source, data)
 
     def _event(self, kind: Any, source: str, data: dict[str, Any]) -> TurnEvent:
-        key = f"{self._turn}:{self._number}"
-        self._number += 1
-        self._piece = 0
+        key = f"{self._turn}:{source}:{self._numbers[source]}"
+        self._numbers[source] += 1
+        self._pieces[source] = 0
         return TurnEvent(kind, key, clean_value({"source": source, **data}))
 
 
-def message_text(message: Mapping[str, Any]) -> str | None:
-    """The text of a stored chat message, or None for what is no message with a text."""
-    content = message.get("content")
-    if not str(message.get("type", "")).endswith("Message") or not isinstance(content, str):
-        return None
-    return clean(content)
+def message_text(message: object) -> str | None:
+    """The text of a chat message, structured ones as JSON; None for what is none."""
+    if isinstance(message, BaseTextChatMessage | StructuredMessage):
+        return clean(message.to_text())
+    return None

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent, UserProxyAgent
 from autogen_agentchat.base import TaskResult
-from autogen_agentchat.conditions import TimeoutTermination
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
-from autogen_agentchat.teams import BaseGroupChat
+from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat
 from autogen_core import CancellationToken
 
 from saaf_autogen.actions.spec import ActionPort
 from saaf_autogen.errors import SaafError, TeamFailed
 from saaf_autogen.journal import Question, TurnHost, TurnRequest, TurnResult
 from saaf_autogen.teams.binding import TurnScope
-from saaf_autogen.teams.content import clean
 from saaf_autogen.teams.definition import AgentDefinition
 from saaf_autogen.teams.events import TurnEvents, message_text
+from saaf_autogen.teams.handoffs import question_of, task_of
 from saaf_autogen.teams.loading import LoadedAgent, load_agent
 from saaf_autogen.teams.models import ModelRegistry
-from saaf_autogen.teams.state import load_state, save_state, thread_of
+from saaf_autogen.teams.state import load_state, save_state
 from saaf_autogen.teams.stepping import StepTermination
 from saaf_autogen.teams.stock_tools import bind_stock_tools
 from saaf_autogen.teams.stopping import stop_team
@@ -97,9 +95,9 @@ class _Turn:
         self._request = request
         self._scope = scope
         self._token = CancellationToken()
-        self._started = time.monotonic()
-        self._elapsed_before = 0.0
-        self._since = 0
+        self._task = task_of(request)
+        self._first_turn = request.turn
+        self._output: str | None = None
         self._step: StepTermination | None = None
 
     async def run(self, host: TurnHost) -> TurnResult:
@@ -107,48 +105,49 @@ class _Turn:
         result = await self._stream(host)
         if isinstance(result, Question):
             return TurnResult(state=None, finished=False, question=result)
-        step = self._step
-        finished = step is None or step.stop is not None or not step.stepped
+        self._listen(result)
+        step, root = self._step, self._agent.root
+        question = question_of(result, root, step, self._request.turn)
+        finished = question is None and (step is None or step.stop is not None or not step.stepped)
+        if step is not None and (finished or question is not None):
+            await step.count_anew()
         state = await save_state(
-            self._agent,
-            finished=finished,
-            since=self._since,
-            elapsed_s=round(self._elapsed_before + time.monotonic() - self._started, 3),
+            self._agent, finished=finished, first_turn=self._first_turn, output=self._output
         )
-        if finished:
-            state["host"]["since"] = len(thread_of(state))
-            state["host"]["elapsed_s"] = 0.0
         return TurnResult(
             state=state,
             finished=finished,
             stop_reason=(result.stop_reason or "The agent answered.") if finished else None,
-            output=self._output(state, result) if finished else None,
+            output=self._output if finished else None,
+            question=question,
         )
 
     async def _prepare(self) -> None:
-        """Put the step around the team's own condition and bring the team to its state."""
+        """Put the step around a team's own condition, and bring the agent to its state."""
+        state = self._request.state
+        kept = {} if state is None else state.get("host", {})
+        if self._request.task is None:
+            self._output = kept.get("output")
+        if self._task is None:
+            self._first_turn = int(kept.get("first_turn", 0))
         root = self._agent.root
-        if not isinstance(root, BaseGroupChat):
-            if self._request.state is not None:
-                await load_state(self._agent, self._request.state)
-            return
+        if isinstance(root, BaseGroupChat):
+            self._put_step(root)
+        if state is not None:
+            await load_state(self._agent, state)
+
+    def _put_step(self, root: BaseGroupChat) -> None:
+        # MagenticOne counts rounds itself, and shows its condition no task.
+        orchestrated = isinstance(root, MagenticOneGroupChat)
         self._step = StepTermination(
             root._termination_condition,
-            turn=self._request.turn,
-            max_turns=root._max_turns,
-            has_task=self._request.task is not None,
+            turn=self._request.turn - self._first_turn,
+            max_turns=None if orchestrated else root._max_turns,
+            expects_task=self._task is not None and not orchestrated,
         )
-        root._termination_condition, root._max_turns = self._step, None
-        if self._request.state is None:
-            return
-        kept = await load_state(self._agent, self._request.state)
-        self._since = int(kept.get("since", 0))
-        self._elapsed_before = float(kept.get("elapsed_s", 0))
-        thread = thread_of(self._request.state)[self._since :]
-        await self._step.replay([root._message_factory.create(message) for message in thread])
-        for _, part in self._agent.parts:
-            if isinstance(part, TimeoutTermination):
-                part._start_time -= self._elapsed_before
+        root._termination_condition = self._step
+        if not orchestrated:
+            root._max_turns = None
 
     async def _stream(self, host: TurnHost) -> TaskResult | Question:
         """Run the team in a task of its own and emit what it says, until it ends or must end."""
@@ -182,11 +181,8 @@ class _Turn:
 
     async def _pump(self, queue: asyncio.Queue[Message | TaskResult | None]) -> None:
         root: Any = self._agent.root
-        task = self._request.task
         stream: AsyncGenerator[Message | TaskResult, None] = root.run_stream(
-            task=None if task is None else clean(task),
-            cancellation_token=self._token,
-            output_task_messages=False,
+            task=self._task, cancellation_token=self._token, output_task_messages=False
         )
         try:
             async for item in stream:
@@ -206,14 +202,12 @@ class _Turn:
             remedy="Its messages up to there are in the run's events.",
         )
 
-    def _output(self, state: Mapping[str, Any], result: TaskResult) -> str | None:
-        thread = thread_of(state) or [dict(message.dump()) for message in result.messages]
+    def _listen(self, result: TaskResult) -> None:
+        """Keep the last words of whoever speaks for the run."""
         wanted = self._definition.output_from
-        last: str | None = None
-        for message in thread:
+        for message in result.messages:
             text = message_text(message)
-            if text is None or message["source"] == "user":
+            if text is None or message.source == "user":
                 continue
-            if wanted is None or message["source"] == wanted:
-                last = text
-        return last
+            if wanted is None or message.source == wanted:
+                self._output = text

@@ -22,6 +22,7 @@ from autogen_core._single_threaded_agent_runtime import RunContext
 from autogen_core.models import FunctionExecutionResult
 
 from saaf_autogen.errors import ConfigurationError
+from saaf_autogen.teams import inner_agents, magentic
 from saaf_autogen.teams.content import clean, error_content
 
 __all__ = ["AUTOGEN_VERSION", "check_autogen", "install"]
@@ -142,6 +143,8 @@ def install() -> None:
     TextMentionTermination.component_config_schema = _TextMentionConfig
     TextMentionTermination._from_config = classmethod(_text_mention_from_config)  # type: ignore[method-assign, assignment]  # the cure itself
     TextMentionTermination._to_config = _text_mention_to_config  # type: ignore[method-assign]  # the cure itself
+    inner_agents.install()
+    magentic.install()
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(known, _Discreet) for known in logger.filters):

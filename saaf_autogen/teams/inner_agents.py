@@ -15,7 +15,7 @@ from autogen_agentchat.base import Team
 from autogen_agentchat.teams import BaseGroupChat
 from autogen_agentchat.teams._group_chat._base_group_chat_manager import BaseGroupChatManager
 from autogen_agentchat.tools._task_runner_tool import TaskRunnerTool, TaskRunnerToolArgs
-from autogen_core import AgentId, CancellationToken, SingleThreadedAgentRuntime
+from autogen_core import AgentId, CancellationToken
 
 from saaf_autogen.teams.content import error_content
 
@@ -71,19 +71,18 @@ async def _ready_again(runner: Any) -> None:
 
 async def manager_of(team: BaseGroupChat) -> BaseGroupChatManager:
     """The manager of a team that runs on a runtime of its own, as all that are loaded here do."""
-    runtime = team._runtime
-    assert isinstance(runtime, SingleThreadedAgentRuntime)
+    runtime: Any = team._runtime
     if not team._initialized:
         await team._init(runtime)
     address = AgentId(type=team._group_chat_manager_topic_type, key=team._team_id)
     manager: BaseGroupChatManager = await runtime.try_get_underlying_agent_instance(
         address,
-        BaseGroupChatManager,  # type: ignore[type-abstract]  # only isinstance is asked of it
+        BaseGroupChatManager,
     )
     return manager
 
 
 def install() -> None:
     """Apply the cures; doing it again changes nothing."""
-    TaskRunnerTool.run_stream = _run_stream  # type: ignore[method-assign, assignment]  # the cure itself
+    TaskRunnerTool.run_stream = _run_stream  # type: ignore[method-assign]  # the cure itself
     TaskRunnerTool.run = _run  # type: ignore[method-assign]  # the cure itself

@@ -64,4 +64,4 @@ async def _handle_start(
 
 def install() -> None:
     """Apply the cure; doing it again changes nothing."""
-    MagenticOneOrchestrator.handle_start = _handle_start  # type: ignore[method-assign, assignment]  # the cure itself
+    MagenticOneOrchestrator.handle_start = _handle_start  # type: ignore[method-assign]  # the cure itself

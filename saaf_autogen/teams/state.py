@@ -17,7 +17,7 @@ from saaf_autogen.teams.content import clean, clean_value
 from saaf_autogen.teams.inner_agents import manager_of
 from saaf_autogen.teams.loading import LoadedAgent
 
-__all__ = ["load_state", "save_state", "thread_of"]
+__all__ = ["load_state", "save_state"]
 
 _VERSION = 1
 _FORGOTTEN = (
@@ -56,8 +56,8 @@ async def save_state(agent: LoadedAgent, *, finished: bool, **host: Any) -> dict
     return clean_value(plain) if _may_be_unstorable(text) else plain
 
 
-async def load_state(agent: LoadedAgent, state: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring a fresh agent to a stored state; returns what the host kept.
+async def load_state(agent: LoadedAgent, state: Mapping[str, Any]) -> None:
+    """Bring a fresh agent to a stored state.
 
     Raises:
         ConfigurationError: the state does not fit the agent.
@@ -76,16 +76,6 @@ async def load_state(agent: LoadedAgent, state: Mapping[str, Any]) -> dict[str, 
         raise ConfigurationError(
             "The stored state of the run does not fit its agent.", remedy="Start a new run."
         ) from error
-    return dict(state["host"])
-
-
-def thread_of(state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The messages of a team so far, as its root manager holds them; empty for a single agent."""
-    for member in state["agent"].get("agent_states", {}).values():
-        if "message_thread" in member:
-            thread: list[dict[str, Any]] = member["message_thread"]
-            return thread
-    return []
 
 
 def _may_be_unstorable(text: str) -> bool:

@@ -18,13 +18,16 @@ class StepTermination(TerminationCondition):
     """Wraps a team's own condition and stops the team after each turn.
 
     A snapshot of a team in the middle of a turn is corrupt, so a turn is what a host can store.
-    The host counts turns; the wrapped condition is rebuilt from the messages before.
 
     Args:
         inner: the team's own condition, or None.
-        turn: the number of this turn, from 0.
+        turn: which turn this is since the team had its task, from 0.
         max_turns: how many turns the team may take, or None.
-        has_task: whether the turn starts with a task, which the condition sees first.
+        expects_task: whether the condition is shown the task first, before the turn.
+
+    Attributes:
+        stop: why the team stops for good, as the wrapped condition or the number of turns has it.
+        stepped: whether the turn came to its end.
     """
 
     component_type = "termination"
@@ -35,21 +38,14 @@ class StepTermination(TerminationCondition):
         *,
         turn: int,
         max_turns: int | None,
-        has_task: bool,
+        expects_task: bool,
     ) -> None:
         self._inner = inner
         self._turn = turn
         self._max_turns = max_turns
-        self._expects_task = has_task
+        self._expects_task = expects_task
         self.stepped = False
         self.stop: StopMessage | None = None
-
-    async def replay(self, messages: Messages) -> None:
-        """Bring the wrapped condition to where it stood after these messages."""
-        if self._inner is None or not messages:
-            return
-        if await self._inner(messages) is not None:
-            await self._inner.reset()
 
     @property
     def terminated(self) -> bool:
@@ -73,8 +69,11 @@ class StepTermination(TerminationCondition):
         return StopMessage(content=_STEP, source="SAAF")
 
     async def reset(self) -> None:
-        """Reset the wrapped condition, but not at a mere step."""
-        if self.stop is not None and self._inner is not None:
+        """Nothing: AutoGen resets at every stop, and a mere step must lose no count."""
+
+    async def count_anew(self) -> None:
+        """Reset the wrapped condition: the team has stopped for good, or for a human."""
+        if self._inner is not None:
             await self._inner.reset()
 
     def _to_config(self) -> BaseModel:

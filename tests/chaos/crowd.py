@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import Counter
@@ -50,10 +51,15 @@ class Crowd:
             self._references[shape] = checks.story(events, order)
             assert len(self._references[shape]) >= sum(map(len, MOVES[shape].values())), shape
 
-    def submit(self, count: int, *, at_once: int = 48) -> None:
-        """Begin to submit so many more, with at most ``at_once`` that have not ended."""
+    def submit(
+        self, count: int, *, at_once: int = 48, until: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Begin to submit so many more, with at most ``at_once`` that have not ended.
+
+        There are more than ``count`` when it is not ``until`` by then.
+        """
         self._submitting = threading.Thread(
-            target=self._submit_all, args=(count, at_once), daemon=True
+            target=self._submit_all, args=(count, at_once, until), daemon=True
         )
         self._submitting.start()
 
@@ -131,9 +137,12 @@ class Crowd:
         """The shape of an order's run."""
         return order.rsplit("-", 1)[1]
 
-    def _submit_all(self, count: int, at_once: int) -> None:
+    def _submit_all(self, count: int, at_once: int, until: Callable[[], bool]) -> None:
         try:
-            for number in range(len(self.runs), len(self.runs) + count):
+            first = len(self.runs)
+            for number in itertools.count(first):
+                if number >= first + count and until():
+                    return
                 while self.open_count() >= at_once:
                     time.sleep(_LOOK_S / 4)
                 shape = self.shapes[number % len(self.shapes)]

@@ -71,16 +71,9 @@ def test_a_run_that_nobody_answers_waits_and_is_answered_by_another_command(
     run_id = told.group(1)
     listed = saaf(folder, "runs", "waiting")
     assert listed.stdout.split(maxsplit=3) == [run_id, "booking", "input", "Which one?\n"]
-    wrong = saaf(folder, "runs", "answer", run_id, "--resolution", "retry")
-    assert wrong.returncode == 1
-    assert "Send text" in wrong.stderr
-    assert "Traceback" not in wrong.stderr
     answered = saaf(folder, "runs", "answer", run_id, "The first.")
     assert answered.returncode == 0, answered.stderr
     assert answered.stdout.strip() == "The first."
-    again = saaf(folder, "runs", "answer", run_id, "The second.")
-    assert again.returncode == 1
-    assert "waits for no answer" in again.stderr
 
 
 def test_ctrl_c_at_the_prompt_cancels_the_run(folder: Path) -> None:

@@ -169,15 +169,14 @@ async def test_a_run_goes_on_with_the_agent_that_it_began_with(site: Site) -> No
     assert site.notes[-1] == "by replacement"
 
 
-async def test_an_agent_that_was_removed_ends_its_open_runs_rights_not_their_past(
-    site: Site,
-) -> None:
+async def test_runs_of_an_agent_that_was_removed_go_on_without_its_rights(site: Site) -> None:
     run_id = await begin(site)
     site.write(None)
     run = await finish(site, run_id)
     assert run.status == "completed"
     assert site.notes == ["by clerk"]
-    assert run.output == "?"
+    assert run.output is not None
+    assert "'notes_add_note' not found" in run.output
 
 
 async def test_a_tool_that_was_removed_is_not_found_and_its_results_are_kept(site: Site) -> None:
@@ -188,7 +187,8 @@ async def test_a_tool_that_was_removed_is_not_found_and_its_results_are_kept(sit
     assert run.status == "completed"
     assert site.notes == ["by clerk"]
     assert len(site.server.requests) > before
-    assert run.output == "?"
+    assert run.output is not None
+    assert "'notes_add_note' not found" in run.output
 
 
 async def test_a_tool_that_takes_other_arguments_tells_the_model_so(site: Site) -> None:
@@ -197,7 +197,9 @@ async def test_a_tool_that_takes_other_arguments_tells_the_model_so(site: Site) 
     run = await finish(site, run_id)
     assert run.status == "completed"
     assert site.notes == ["by clerk"]
-    assert run.output == "?"
+    assert run.output is not None
+    assert "invalid_arguments" in run.output
+    assert "words: Field required" in run.output
 
 
 async def test_a_pinned_run_waits_for_a_worker_of_its_own_release(site: Site) -> None:

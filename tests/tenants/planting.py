@@ -41,22 +41,31 @@ FORMS: dict[str, set[str]] = {
     "grants": {"tenant", "id", "kind"},
     "groups": {"tenant", "id"},
     "memberships": {"tenant", "group_id", "user_id"},
+    "input_requests": {"tenant", "id", "run_id", "kind", "place", "state"},
     "one_time_values": {"tenant", "name"},
     "passkeys": {"tenant", "user_id"},
     "refresh_tokens": {"tenant", "token_hash", "family_id"},
     "revisions": {"tenant"},
     "revoked_tokens": {"tenant"},
     "run_events": {"tenant", "run_id", "type"},
-    "runs": {"tenant", "id", "owner", "status", "client_id", "agent_id"},
+    "run_journal": {"tenant", "run_id", "place"},
+    "run_turns": {"tenant", "run_id"},
+    "run_usage": {"tenant", "run_id", "owner"},
+    "runs": {"tenant", "id", "owner", "status", "client_id", "agent_id", "worker", "schedule_id"},
+    "schedules": {"tenant", "id", "owner", "cron", "zone", "overlap", "last_run_id"},
     "sessions": {"tenant", "id", "cookie_hash", "user_id"},
     "sign_in_failures": {"tenant", "name"},
     "signing_keys": {"tenant", "alg", "state"},
     "token_families": {"tenant", "id", "client_id", "user_id"},
     "users": {"tenant", "id", "issuer"},
+    "workers": {"tenant", "id", "state"},
 }
 """Columns of text whose form is given: ids, digests, words of a list. All others hold the mark."""
 
-OBJECTS = {"attributes", "metadata", "data", "jwks", "error", "definition"}
+OBJECTS = {
+    *("attributes", "metadata", "data", "jwks", "error", "definition", "limits", "usage"),
+    *("principal", "change", "request", "answer"),
+}
 """Columns that hold JSON objects; others hold arrays."""
 
 
@@ -118,6 +127,8 @@ def plant(site: Site) -> Planted:
             "session_id": "ses_" + "b" * 24,
             "connection_id": "fam_bravobravobravobravo",
             "jti": f"{MARK}-jti",
+            "question_id": "inp_" + "b" * 32,
+            "schedule_id": "sch_" + "b" * 32,
         }
     )
     rows = _rows(planted, now, site.url)
@@ -183,6 +194,14 @@ def _rows(planted: Planted, now: datetime, url: str) -> dict[str, dict[str, Any]
         "grants": {"id": ids["rule_id"], "kind": "grant", "body": grant},
         "groups": {"id": ids["group_id"]},
         "memberships": {"group_id": ids["group_id"], "user_id": user},
+        "input_requests": {
+            "id": ids["question_id"],
+            "run_id": ids["run_id"],
+            "turn": 0,
+            "kind": "input",
+            "place": "0:input:team/human:0:0",
+            "state": "answered",
+        },
         "one_time_values": {"name": digest("a name")},
         "passkeys": {"user_id": user},
         "refresh_tokens": {"token_hash": digest(planted.refresh_token), "family_id": family},
@@ -195,8 +214,30 @@ def _rows(planted: Planted, now: datetime, url: str) -> dict[str, dict[str, Any]
             "status": "completed",
             "client_id": client,
             "principal": {**principal, "attributes": {"word": MARK}},
+            "limits": {MARK: 1},
             "usage": {MARK: 1},
+            "worker": None,
+            "schedule_id": ids["schedule_id"],
         },
+        "run_journal": {
+            "run_id": ids["run_id"],
+            "place": "0:model:team/a:0:0",
+            "turn": 0,
+        },
+        "run_turns": {"run_id": ids["run_id"], "turn": 0, "change": {"=": MARK}},
+        "run_usage": {"run_id": ids["run_id"], "owner": f"{THEIRS}|{url}|{user}"},
+        "schedules": {
+            "id": ids["schedule_id"],
+            "owner": f"{THEIRS}|{url}|{user}",
+            "principal": {**principal, "attributes": {"word": MARK}},
+            "cron": "0 7 * * *",
+            "zone": "UTC",
+            "request": {"agent_id": "counting", "input": MARK},
+            "overlap": "skip",
+            "enabled": False,
+            "last_run_id": None,
+        },
+        "workers": {"id": "wrk_" + "b" * 16, "state": "gone"},
         "sessions": {
             "id": ids["session_id"],
             "cookie_hash": digest("a cookie"),

@@ -35,13 +35,18 @@ def restarts_of(report: Report, place: Place, *, times: int, runs: int) -> None:
         site.node("w2", "worker")
         crowd = Crowd(site, "restart")
         crowd.learn()
-        crowd.submit(runs)
-        restarter = _Restarter(server, place.seed, times)
+        # Slow enough that there is work under way at each restart.
+        site.models.delay_s = 0.5
+        restarter = _Restarter(server, place.seed, times, crowd)
+        crowd.submit(runs, at_once=24, until=lambda: restarter.done == times)
         restarter.start()
         ended = crowd.settle(120 + runs, also=lambda: not restarter.is_alive())
         restarter.join()
         report.add(campaign, "restarts", restarter.done, bound=str(times),
                    ok=restarter.done == times)  # fmt: skip
+        least = min(restarter.under_way, default=0)
+        report.add(campaign, "runs under way at each restart, at least", least, bound="> 0",
+                   ok=least > 0)  # fmt: skip
         report.add(campaign, "all ended in time", ended, bound="True", ok=ended)
         crowd.called_back(60)
         crowd.examine(report, campaign)
@@ -50,16 +55,19 @@ def restarts_of(report: Report, place: Place, *, times: int, runs: int) -> None:
 
 
 class _Restarter(threading.Thread):
-    def __init__(self, server: OwnPostgres, seed: int, times: int) -> None:
+    def __init__(self, server: OwnPostgres, seed: int, times: int, crowd: Crowd) -> None:
         super().__init__(daemon=True)
         self._server = server
         self._random = chance(seed, "restarts")
         self._times = times
+        self._crowd = crowd
         self.done = 0
+        self.under_way: list[int] = []
 
     def run(self) -> None:
         for number in range(self._times):
             time.sleep(self._random.uniform(1.0, 4.0))
+            self.under_way.append(self._crowd.open_count())
             how: Stop = "immediate" if number % 2 == 0 else "fast"
             self._server.restart(how, self._random.uniform(0.0, 2.0))
             self.done += 1
