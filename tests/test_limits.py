@@ -124,3 +124,33 @@ def test_a_host_has_a_limiter_for_each_kind_of_caller() -> None:
     limits = Limits(LimitSettings(unauthenticated_per_minute=7), ManualClock())
     assert take_all(limits.strangers, "192.0.2.1") == 7
     assert limits.calls.take("ann").limit == 600
+
+
+def test_a_call_may_count_as_many_and_is_let_through_whole_or_not_at_all() -> None:
+    clock = ManualClock()
+    limiter = RateLimiter("calls", 100, clock)
+    assert limiter.take("ann", cost=60).remaining == 40
+    with pytest.raises(RateLimited):
+        limiter.take("ann", cost=41)
+    assert limiter.take("ann", cost=40).remaining == 0
+    with pytest.raises(RateLimited, match="Send less"):
+        limiter.take("ann", cost=101)
+
+
+def test_the_wait_for_many_calls_is_long_enough_and_not_much_too_long() -> None:
+    for used, cost, pause in ((100, 50, 0), (100, 100, 30), (30, 90, 10), (100, 1, 59)):
+        clock = ManualClock()
+        limiter = RateLimiter("calls", 100, clock)
+        clock.advance(pause)
+        limiter.take("ann", cost=used)
+        with pytest.raises(RateLimited) as refused:
+            limiter.take("ann", cost=cost)
+        wait = refused.value.extra["retry_after"]
+        if wait > 2:
+            clock.advance(wait - 2)
+            with pytest.raises(RateLimited):
+                limiter.take("ann", cost=cost)
+            clock.advance(2)
+        else:
+            clock.advance(wait)
+        limiter.take("ann", cost=cost)

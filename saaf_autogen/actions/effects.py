@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import delete, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from saaf_autogen.actions.spec import ActionOutcome, Effect
@@ -19,7 +20,7 @@ from saaf_autogen.actions.tables import EffectRow
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.clock import Clock
 from saaf_autogen.crypto import digest
-from saaf_autogen.db import Database
+from saaf_autogen.db import Database, is_away
 from saaf_autogen.errors import Conflict, IdempotencyMismatch, OutcomeUnknown
 
 __all__ = ["EffectKey", "EffectStore", "Fence", "Resolution"]
@@ -29,6 +30,8 @@ Fence = Callable[[Session], None]
 
 Resolution = Literal["done", "retry", "failed"]
 _OPEN = ("in_flight", "unknown")
+_RETRY_S = (0.1, 0.3, 1.0, 3.0)
+Result = TypeVar("Result")
 _SPACE = uuid.UUID("5aaf0005-0000-8000-8000-000000000001")
 _log = logging.getLogger(__name__)
 
@@ -126,6 +129,11 @@ class EffectStore:
             await self._database.run(self._reserve, key, call_id, holder, fence)
         except IntegrityError:
             raise _in_flight() from None
+        except SQLAlchemyError as error:
+            # The commit may have been made although its answer was lost.
+            if holder is not None and is_away(error):
+                await self.release(key, call_id, insist=True)
+            raise
 
     async def confirm(self, key: EffectKey, call_id: str, fence: Fence) -> None:
         """Make sure, after a pause, that a reserved call may still begin.
@@ -135,16 +143,18 @@ class EffectStore:
         """
         await self._database.run(self._confirm, key, call_id, fence)
 
-    async def finish(self, key: EffectKey, outcome: ActionOutcome) -> None:
-        """Record that the effect took place, with its value.
+    async def finish(self, key: EffectKey, outcome: ActionOutcome, *, insist: bool = False) -> None:
+        """Record that the effect took place, with its value; ``insist``: however long it takes.
 
         A call that was given up for lost may come back after all: what is known now is better
         than ``unknown``, but nothing against what a human or a later attempt has settled.
         """
         values = {"value": outcome.value, "cut": outcome.cut, "finished_at": self._clock.now()}
-        found = await self._database.run(
-            _update, key, outcome.call_id, _OPEN, state="done", **values
-        )
+
+        def finish(session: Session) -> bool:
+            return _update(session, key, outcome.call_id, _OPEN, state="done", **values)
+
+        found = await self._run(finish, insist=insist)
         if not found:
             _log.warning("%s came back when its effect was settled otherwise", outcome.call_id)
 
@@ -154,9 +164,9 @@ class EffectStore:
             _update, key, call_id, ("in_flight",), state="unknown", finished_at=self._clock.now()
         )
 
-    async def release(self, key: EffectKey, call_id: str) -> None:
+    async def release(self, key: EffectKey, call_id: str, *, insist: bool = False) -> None:
         """Forget a call that certainly had no effect, so that the key can be tried again."""
-        await self._database.run(_delete, key, call_id)
+        await self._run(lambda session: _delete(session, key, call_id), insist=insist)
 
     def resolve(
         self,
@@ -195,6 +205,19 @@ class EffectStore:
             session.add(row)
         row.state, row.value, row.cut, row.finished_at = "done", value, None, now
         return ActionOutcome(value, None, row.call_id)
+
+    async def _run(self, work: Callable[[Session], Result], *, insist: bool) -> Result:
+        """A transaction; ``insist``: tried again for as long as the store is away."""
+        tries = 0
+        while True:
+            try:
+                return await self._database.run(work)
+            except SQLAlchemyError as error:
+                if not insist or not is_away(error):
+                    raise
+                _log.warning("the store is not available (%s)", type(error).__name__)
+            await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            tries += 1
 
     def _look_up(
         self, session: Session, key: EffectKey, holder: str | None

@@ -22,8 +22,10 @@ from saaf_autogen.auth.policy import Policy
 from saaf_autogen.auth.principal import Principal
 from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock
+from saaf_autogen.db import is_away
 from saaf_autogen.errors import (
     ApprovalRequired,
+    AuditUnavailable,
     ResourceDenied,
     SaafError,
     TimedOut,
@@ -38,6 +40,7 @@ __all__ = ["Call", "Door", "Invoker"]
 
 _COVERED = "scopes and grants cover the call"
 _PAUSE_S = 0.5
+_RETRY_S = (0.1, 0.3, 1.0, 3.0)
 _log = logging.getLogger(__name__)
 
 
@@ -69,6 +72,14 @@ class _Attempt:
     arguments: dict[str, Any] = field(default_factory=dict)
     resources: tuple[str, ...] = ()
     key: EffectKey | None = None
+
+
+class _NotBegun(Exception):
+    """The host's own store was away before anything was begun."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(type(cause).__name__)
+        self.cause = cause
 
 
 class Invoker:
@@ -114,13 +125,31 @@ class Invoker:
     async def invoke(self, call: Call) -> ActionOutcome:
         """Decide a call, execute it, and leave exactly one audit record of it.
 
+        The call of a run waits while the store is away, as its worker does: no model should be
+        told of it, and nothing was begun. Each such attempt has its own record.
+
         Raises:
             SaafError: a refusal, or the failure of the handler, whose own words are not passed on.
                 A fault of the host while it decides, such as a store that is away, is recorded
                 and raised as it is.
         """
+        tries = 0
+        while True:
+            try:
+                return await self._invoke(call)
+            except _NotBegun as away:
+                if call.holder is None:
+                    raise away.cause from away.cause.__cause__
+                _log.warning("a call waits for the store (%s)", type(away.cause).__name__)
+            await asyncio.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+            tries += 1
+
+    async def _invoke(self, call: Call) -> ActionOutcome:
         attempt = _Attempt(call, self._ids.draw(), self._clock.monotonic())
-        self._audit.require_room()
+        try:
+            self._audit.require_room()
+        except AuditUnavailable as full:
+            raise _NotBegun(full) from full
         try:
             principal = await self.as_it_stands(call.principal)
             if principal is not call.principal:
@@ -130,12 +159,12 @@ class Invoker:
             earlier = await self._decide(action, context, attempt)
         except SaafError as refusal:
             self._audit.note(self._record(attempt, "denied", refusal.detail))
-            raise
+            raise _told(refusal) from refusal.__cause__
         except Exception as fault:
             # A boundary: a fault of the host while it decides is a call all the same.
             reason = f"the host failed to decide ({type(fault).__name__})"
             self._audit.note(self._record(attempt, "denied", reason))
-            raise
+            raise _told(fault) from fault.__cause__
         if earlier is not None:
             reason = "the key's earlier outcome was returned"
             self._audit.note(self._record(attempt, "allowed", reason, outcome="replayed"))
@@ -213,19 +242,21 @@ class Invoker:
         key = attempt.key
         if key is None:
             raise SaafError("A write came without its effect key.")
+        # What a run's call did is worth waiting for: forgotten, its fate would be unknown.
+        insist = attempt.call.holder is not None
         await self._reserve(key, attempt)
         reserved = self._clock.monotonic()
         try:
             await self._audit.write(self._record(attempt, "allowed", _COVERED))
             await self._confirm(key, attempt, reserved)
         except BaseException as error:
-            await self._effects.release(key, attempt.call_id)
+            await self._effects.release(key, attempt.call_id, insist=insist)
             # The intent may be stored; that nothing was done is told with it or later.
             self._audit.note(self._outcome(attempt, _code(error)))
-            raise
+            raise _told(error) from error.__cause__
         try:
             result = await self._execute(action, context, attempt)
-            await self._effects.finish(key, result)
+            await self._effects.finish(key, result, insist=insist)
         except BaseException as error:
             await asyncio.shield(self._close_failed(key, attempt, error))
             if isinstance(error, SQLAlchemyError):
@@ -248,7 +279,7 @@ class Invoker:
             # A boundary: the store is away, or the fence said no. Nothing was begun.
             reason = f"the call could not begin ({type(fault).__name__})"
             self._audit.note(self._record(attempt, "denied", reason))
-            raise
+            raise _told(fault) from fault.__cause__
 
     async def _confirm(self, key: EffectKey, attempt: _Attempt, reserved: float) -> None:
         """A process that was paused between its mark and the call may have lost both."""
@@ -262,7 +293,8 @@ class Invoker:
         refused = isinstance(error, SaafError) and error.status < 500
         try:
             if refused:
-                await self._effects.release(key, attempt.call_id)
+                insist = attempt.call.holder is not None
+                await self._effects.release(key, attempt.call_id, insist=insist)
             else:
                 await self._effects.give_up(key, attempt.call_id)
         except SQLAlchemyError:
@@ -315,6 +347,13 @@ class Invoker:
         return AuditOutcome(
             attempt.call_id, self._clock.now(), attempt.call.principal.tenant, outcome, duration_ms
         )
+
+
+def _told(error: BaseException) -> BaseException:
+    """The same, or that the store was away."""
+    causes = (error, error.__cause__) if isinstance(error, Unavailable) else (error,)
+    away = isinstance(error, AuditUnavailable) or any(each and is_away(each) for each in causes)
+    return _NotBegun(error) if away and isinstance(error, Exception) else error
 
 
 def _code(error: BaseException) -> str:

@@ -25,6 +25,7 @@ Params = ParamSpec("Params")
 Result = TypeVar("Result")
 _MIGRATION_KEY = 0x5AAF_0002
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_IDLE_MS = 8_000
 
 
 class Database:
@@ -133,7 +134,16 @@ def _with_driver(url: URL) -> URL:
 
 
 def _postgres(url: URL) -> Engine:
-    return create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        # A process that is paused within a transaction would keep its locks for as long, and
+        # whoever is to take its work over would wait for them.
+        connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
+        connection.commit()
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

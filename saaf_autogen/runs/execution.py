@@ -186,6 +186,8 @@ class RunExecution:
                 history.add_turn(session, row, before, state, now)
                 row.turn += 1
                 writer.forget(session)
+            else:
+                row.usage = {**row.usage, "unfinished": usage}
             if result.question is not None:
                 self._ask(session, row, result.question)
             elif result.finished:

@@ -42,7 +42,7 @@ class ParticipantUsage(BaseModel):
 
 
 class RunUsage(BaseModel):
-    """What a run has used, as of its last finished turn.
+    """What a run has used, as of its last finished turn or question.
 
     Attributes:
         usd: by the prices in saaf.yaml at the time of each call; None when any of its models has
@@ -64,6 +64,7 @@ class RunUsage(BaseModel):
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> RunUsage:
         """The view of what ``Meter.state`` gave; runs older than meters have their sums only."""
+        stored = _latest(stored)
         counts = [*_counts_of(stored)]
         if not counts:
             old = {
@@ -123,7 +124,8 @@ class Meter:
     Args:
         limits: what the run may use.
         prices: by the names of models; None or absent: no price is known.
-        before: what ``state`` gave at the end of the last finished turn.
+        before: what ``state`` gave at the end of the last finished turn. What a turn used that
+            waits for a human stands beside it as ``unfinished``: that turn is counted anew.
     """
 
     def __init__(
@@ -229,7 +231,7 @@ def usage_rows(row: RunRow, at: datetime) -> list[UsageRow]:
         at: when it ended.
     """
     counts: dict[tuple[str, str], _Count] = {}
-    for path, model, count in _counts_of(row.usage):
+    for path, model, count in _counts_of(_latest(row.usage)):
         # The columns are bounded; what a very deep team shares of its names is counted together.
         key = path[:_MAX_PATH], model[:_MAX_MODEL]
         counts.setdefault(key, _Count()).add(count)
@@ -246,6 +248,12 @@ def usage_rows(row: RunRow, at: datetime) -> list[UsageRow]:
         )
         for (path, model), count in counts.items()
     ]
+
+
+def _latest(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With what the turn used that waits for a human: it was paid for, should the run end so."""
+    unfinished = stored.get("unfinished")
+    return unfinished if isinstance(unfinished, Mapping) else stored
 
 
 def _counts_of(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, _Count]]:

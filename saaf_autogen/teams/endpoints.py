@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from functools import partialmethod
 from typing import Any, cast
 
 from autogen_core.models import ChatCompletionClient, ModelInfo
+from pydantic import BaseModel
 
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.settings import ModelSettings
@@ -123,6 +125,10 @@ def _openai(name: str, settings: ModelSettings, key: str) -> ChatCompletionClien
         OpenAIChatCompletionClient,
     )
     from openai import DefaultAsyncHttpxClient
+    from openai.types.chat import ParsedChatCompletion
+
+    # AutoGen dumps each structured answer, and pydantic would warn of it in the answer's own words.
+    ParsedChatCompletion.model_dump = partialmethod(BaseModel.model_dump, warnings=False)  # type: ignore[assignment, method-assign]  # the cure itself
 
     _check_options(name, settings)
     common: dict[str, Any] = {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,7 +93,10 @@ def test_ctrl_c_at_the_prompt_cancels_the_run(folder: Path) -> None:
         seen += os.read(running.stderr.fileno(), 1024)
     running.send_signal(signal.SIGINT)
     began = time.monotonic()
-    running.communicate(timeout=60)
+    # Standard input stays open: its end would be another way out.
+    running.wait(timeout=60)
+    running.communicate()
     assert running.returncode != 0
     assert time.monotonic() - began < 20
-    assert saaf(folder, "runs", "waiting").stdout == ""
+    with closing(sqlite3.connect(folder / ".saaf" / "saaf.sqlite")) as store:
+        assert store.execute("SELECT status FROM runs").fetchall() == [("cancelled",)]

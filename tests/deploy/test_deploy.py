@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
+from saaf_autogen.cli.main import app
 from tests.conftest import ROOT
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+KUSTOMIZE = ROOT / "deploy" / "kustomize"
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +66,31 @@ def test_compose_holds_no_secret_and_asks_for_each(compose: dict[str, Any]) -> N
         for name, value in service.get("environment", {}).items()
     }
     for name, value in settings.items():
-        if re.search("PASSWORD|KEY|URL", name):
+        if re.search("PASSWORD|KEY|DATABASE_URL", name):
             assert re.search(r"\$\{\w+:\?", value), f"{name} has no default, and must be given"
 
 
-def test_compose_builds_this_dockerfile_and_locks_the_host_down(compose: dict[str, Any]) -> None:
-    host = compose["services"]["saaf"]
-    built = (ROOT / "deploy" / host["build"]["context"]).resolve()
-    assert built / host["build"]["dockerfile"] == DOCKERFILE
-    assert host["read_only"] is True
-    assert host["cap_drop"] == ["ALL"]
-    assert all(port.startswith("127.0.0.1:") for port in host["ports"])
+@pytest.mark.parametrize("name", ["saaf", "worker"])
+def test_compose_builds_this_dockerfile_and_locks_its_processes_down(
+    compose: dict[str, Any], name: str
+) -> None:
+    service = compose["services"][name]
+    built = (ROOT / "deploy" / service["build"]["context"]).resolve()
+    assert built / service["build"]["dockerfile"] == DOCKERFILE
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_compose_parts_the_api_from_its_workers(compose: dict[str, Any]) -> None:
+    api, worker = compose["services"]["saaf"], compose["services"]["worker"]
+    assert_command(api["command"])
+    assert_command(worker["command"])
+    assert "--no-worker" in api["command"]
+    assert worker["command"][0] == "worker"
+    assert "ports" not in worker
+    assert worker["environment"] == api["environment"]
+    assert worker["depends_on"]["saaf"] == {"condition": "service_healthy"}
 
 
 def test_compose_declares_what_its_services_name(compose: dict[str, Any]) -> None:
@@ -82,3 +99,77 @@ def test_compose_declares_what_its_services_name(compose: dict[str, Any]) -> Non
         assert set(service.get("depends_on", {})) <= set(services)
         for volume in service.get("volumes", []):
             assert volume.partition(":")[0] in compose["volumes"]
+
+
+def assert_command(arguments: list[str]) -> None:
+    """These are arguments that ``saaf`` takes."""
+    command: Any = get_command(app)
+    inner = command.get_command(None, arguments[0])
+    inner.make_context(arguments[0], arguments[1:], resilient_parsing=False)
+
+
+@pytest.fixture(scope="module")
+def kinds() -> dict[tuple[str, str], dict[str, Any]]:
+    """The objects of the kustomization by kind and name."""
+    listed = yaml.safe_load((KUSTOMIZE / "kustomization.yaml").read_text())["resources"]
+    assert set(listed) == {
+        file.name for file in KUSTOMIZE.glob("*.yaml") if file.name != "kustomization.yaml"
+    }
+    documents = [
+        each for name in listed for each in yaml.safe_load_all((KUSTOMIZE / name).read_text())
+    ]
+    return {(each["kind"], each["metadata"]["name"]): each for each in documents}
+
+
+@pytest.mark.parametrize("name", ["saaf-api", "saaf-worker"])
+def test_pods_are_locked_down_and_know_what_all_must_know(
+    kinds: dict[tuple[str, str], dict[str, Any]], name: str
+) -> None:
+    spec = kinds["Deployment", name]["spec"]
+    pod = spec["template"]["spec"]
+    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert str(pod["securityContext"]["runAsUser"]) in DOCKERFILE.read_text()
+    assert pod["automountServiceAccountToken"] is False
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert "memory" in container["resources"]["limits"]
+    assert_command(container["args"])
+    volumes = {volume["name"] for volume in pod["volumes"]}
+    assert {mount["name"] for mount in container["volumeMounts"]} == volumes
+    sources = yaml.safe_load((KUSTOMIZE / "kustomization.yaml").read_text())
+    made = {
+        each["name"] for kind in ("configMap", "secret") for each in sources[f"{kind}Generator"]
+    }
+    named = {ref["name"] for source in container["envFrom"] for ref in source.values()}
+    assert named <= made
+    assert container["image"] in {image["name"] for image in sources["images"]}
+
+
+def test_the_api_is_asked_whether_it_is_ready_and_workers_are_not(
+    kinds: dict[tuple[str, str], dict[str, Any]],
+) -> None:
+    pods = {
+        name: kinds["Deployment", name]["spec"]["template"] for name in ("saaf-api", "saaf-worker")
+    }
+    (api,) = pods["saaf-api"]["spec"]["containers"]
+    (worker,) = pods["saaf-worker"]["spec"]["containers"]
+    assert "--no-worker" in api["args"]
+    assert api["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    assert "ports" not in worker
+    assert (
+        kinds["Service", "saaf-api"]["spec"]["selector"] == pods["saaf-api"]["metadata"]["labels"]
+    )
+
+
+def test_the_kustomization_holds_no_secret() -> None:
+    lines = (KUSTOMIZE / "secrets.env.example").read_text().splitlines()
+    settings = [line for line in lines if line and not line.startswith("#")]
+    assert {line.partition("=")[0] for line in settings} == {"SAAF_DATABASE_URL", "SAAF_MASTER_KEY"}
+    assert all(line.endswith("=") for line in settings)
+    assert "deploy/kustomize/secrets.env" in (ROOT / ".gitignore").read_text().splitlines()
+    assert not any("kind: Secret" in file.read_text() for file in KUSTOMIZE.glob("*.yaml"))

@@ -144,6 +144,23 @@ def test_a_turn_that_is_done_again_counts_its_recalled_calls_once() -> None:
     assert reason(limited, "tool") == "tool_calls"
 
 
+def test_what_a_waiting_turn_used_is_shown_and_metered_and_not_counted_twice() -> None:
+    meter = Meter(WIDE, PRICES, {})
+    meter.turn_done()
+    before = meter.state()
+    meter.used(said())
+    # Stored with a question in mid-turn; the run may be cancelled while it waits.
+    stored = json.loads(json.dumps({**before, "unfinished": meter.state()}))
+    assert RunUsage.of(stored).model_calls == 1
+    row = RunRow(id="run_1", tenant="t", owner="o", agent_id="a", usage=stored)
+    (metered,) = usage_rows(row, datetime(2026, 11, 1, tzinfo=UTC))
+    assert metered.prompt_tokens == 1_000
+    again = Meter(WIDE, PRICES, stored)
+    again.used(said(replayed=True))
+    assert again.usage().model_calls == 1
+    assert "unfinished" not in again.state()
+
+
 def test_usage_of_runs_older_than_meters_is_shown() -> None:
     old = RunUsage.of({"prompt_tokens": 5, "completion_tokens": 7})
     assert (old.prompt_tokens, old.completion_tokens, old.usd) == (5, 7, None)

@@ -23,6 +23,7 @@ PASSWORD = "seventeen green umbrellas"
 CALLBACK = "https://app.example.com/callback"
 EVERY_SCOPE = [
     *("warehouse:query", "semantic:read", "agents:run", "runs:read", "runs:cancel"),
+    *("runs:input", "schedules:manage"),
     *("audit:read", "iam:admin"),
 ]
 

@@ -44,6 +44,15 @@ BODIES: dict[str, list[dict[str, Any]]] = {
         {},
     ],
     "POST /v1/runs": [{"agent_id": "nowhere", "input": "{run_id}"}],
+    "POST /v1/runs/{run_id}/input": [
+        {"question_id": "{question_id}", "text": "taken over"},
+        {"question_id": "{question_id}", "resolution": "done", "value": "{run_id}"},
+    ],
+    "POST /v1/runs/batch": [{"runs": [{"agent_id": "nowhere", "input": "{run_id}"}]}],
+    "POST /v1/schedules": [
+        {"cron": "0 7 * * *", "run": {"agent_id": "nowhere", "input": "{schedule_id}"}}
+    ],
+    "PATCH /v1/schedules/{schedule_id}": [{"name": "taken over"}, {"run": {"input": "other"}}],
     "POST /v1/admin/users": [
         {"username": "a-{user_id}", "groups": ["{group_id}"]},
         {"username": "b-{user_id}", "scopes": [], "attributes": {"id": "{user_id}"}},
@@ -68,7 +77,7 @@ BODIES: dict[str, list[dict[str, Any]]] = {
 """Bodies of every operation that takes one; names in braces become another tenant's."""
 
 _QUERIES = {
-    **{name: "{" + name + "}" for name in ("user_id", "client_id", "run_id")},
+    **{name: "{" + name + "}" for name in ("user_id", "client_id", "run_id", "schedule_id")},
     "group": "{group_id}",
     "subject": "{user_id}",
     "search": "zqx",

@@ -40,6 +40,7 @@ KEYS = {
     "embeddings/endpoint.py _clients": "the event loop",
     "limits.py _counts": "issuer, tenant, subject and client; counts alone",
     "project/scaffolding/text.py _text": "text of files",
+    "runs/schedules/store.py _previewed": "a cron expression, a zone and a time",
     "semantic/context.py _indexes": "SHA-256 of all that the view shows",
     "semantic/context.py _turns": "the event loop",
     "semantic/metadata_cache.py _kept": "SHA-256 of all that the view shows",

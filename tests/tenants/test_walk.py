@@ -20,6 +20,8 @@ from tests.tenants.probes import PUBLIC, SEPARATE, Ask, asks_of, routes_of
 GHOSTS = {
     "user_id": "usr_" + "c" * 24,
     "run_id": "run_" + "c" * 32,
+    "schedule_id": "sch_" + "c" * 32,
+    "question_id": "inp_" + "c" * 32,
     "group_id": "ghost-group",
     "client_id": "ghost-client",
     "rule_id": "ghost-grant",

@@ -16,10 +16,8 @@ import httpx2
 from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import HandoffMessage
-from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken
-from autogen_core.models import ChatCompletionClient, ModelInfo
-from autogen_ext.models.openai import OpenAIChatCompletionClient
+from autogen_core.models import ChatCompletionClient
 from openai import DefaultAsyncHttpxClient
 
 from saaf_autogen.journal import (
@@ -38,25 +36,23 @@ from saaf_autogen.teams.events import TurnEvents
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.loading import load_agent
 from saaf_autogen.teams.models import ModelRegistry
-from saaf_autogen.testing.openai_server import completion
+from saaf_autogen.testing.openai_server import Calls, Text, _chunks, _completion
 from tests.teams.durability.shapes import ACTION, Shape, note
 from tests.teams.support import FunctionPort, principal
 
 Event = tuple[str, str]
-INFO: ModelInfo = {
-    "vision": False,
-    "function_calling": True,
-    "json_output": True,
-    "family": "unknown",
-    "structured_output": True,
-}
 
 
 class ScriptedModels(ModelRegistry):
     """AutoGen's own client of OpenAI's API, on a transport that asks the shape's script."""
 
     def __init__(self, shape: Shape) -> None:
-        settings = ModelSettings(provider="openai", model="m", base_url="http://model/v1")
+        settings = ModelSettings(
+            provider="openai",
+            model="test-model",
+            base_url="http://model/v1",
+            model_info={"structured_output": True, "json_output": True},
+        )
         super().__init__({"default": settings}, environ={})
         self.asked = 0
         self._shape = shape
@@ -64,21 +60,22 @@ class ScriptedModels(ModelRegistry):
 
     def connection(self, name: str) -> ChatCompletionClient:
         if self._client is None:
-            self._client = OpenAIChatCompletionClient(
-                model="m",
-                api_key="none",
-                base_url="http://model/v1",
-                max_retries=0,
-                model_info=INFO,
-                http_client=DefaultAsyncHttpxClient(transport=httpx2.MockTransport(self._answer)),
-            )
-            self._client._resolved_model = None  # it would warn of its name at each call
+            client: Any = super().connection(name)
+            http = DefaultAsyncHttpxClient(transport=httpx2.MockTransport(self._answer))
+            client._client = client._client.with_options(http_client=http)
+            self._client = client
         return self._client
 
     def _answer(self, request: httpx2.Request) -> httpx2.Response:
         self.asked += 1
         body = json.loads(request.content)
-        return completion(body, self._shape.script(body))
+        reply = self._shape.script(body)
+        assert isinstance(reply, Text | Calls)
+        if not body.get("stream"):
+            return httpx2.Response(200, json=_completion(body, reply))
+        lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in _chunks(body, reply)]
+        content = "".join([*lines, "data: [DONE]\n\n"]).encode()
+        return httpx2.Response(200, content=content, headers={"Content-Type": "text/event-stream"})
 
 
 def port() -> FunctionPort:
@@ -95,6 +92,7 @@ class Story:
     state: Any
     asked: int
     called: int
+    said: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Crashed(Exception):
@@ -168,7 +166,7 @@ class Process:
 
     async def _alive(self) -> None:
         if self.dead:
-            await asyncio.Event().wait()
+            raise asyncio.CancelledError
 
 
 class Durable:
@@ -178,7 +176,7 @@ class Durable:
         self.shape = shape
         self.models = ScriptedModels(shape)
         self.port = port()
-        self.requests: list[TurnRequest] = []
+        self.requests: list[tuple[TurnRequest, list[str]]] = []
         self.points: list[int] = []
         self.answers = list(shape.answers)
         self.store = Store()
@@ -187,11 +185,7 @@ class Durable:
     def made(self) -> int:
         return self.models.asked + len(self.port.calls)
 
-    def begin(self) -> TurnRequest:
-        shape = self.shape
-        return TurnRequest("run", "probe", shape.definition, principal(), 0, shape.task, None)
-
-    async def attempt(self, request: TurnRequest, process: Process) -> TurnResult:
+    async def _attempt(self, request: TurnRequest, process: Process) -> TurnResult:
         """Do a turn until it ends or its process crashes.
 
         Raises:
@@ -208,42 +202,46 @@ class Durable:
             raise Crashed from None
 
     async def turn(self, request: TurnRequest, crash_at: Iterable[int] = ()) -> TurnResult:
-        """Do a turn to its end, with a crash at each of the points, and again until it ends.
+        """Do a turn to its end: a life crashes at each of the points, and the last at none.
 
-        No call that the journal knew of is made a second time.
+        No call that the journal knew of is made a second time. A question in mid-turn is answered,
+        and the turn done again.
         """
-        for point in [*crash_at, None]:
-            process = Process(self.store, point)
+        crashes = iter(crash_at)
+        passed = 0
+        while True:
+            process = Process(self.store, next(crashes, None))
             made, known = self.made, self._known()
-            result = None
             try:
-                result = await self.attempt(request, process)
+                result = await self._attempt(request, process)
             except Crashed:
                 lost = self.made - made - (self._known() - known)
                 assert 0 <= lost <= 2, "only what was in flight may be lost"
-            else:
-                assert self.made - made == self._known() - known
-            if result is not None and result.question is not None and result.state is None:
-                self._answer(result.question)
-                result = await self.turn(request)
-            if result is not None:
-                if point is None:
-                    self.points.append(process.points)
+                continue
+            passed += process.points
+            assert self.made - made == self._known() - known
+            if result.state is not None:
+                self.points.append(passed)
                 return result
-        raise AssertionError("the last life has no crash")
+            assert result.question is not None
+            self._answer(result.question)
 
     async def run(self, crash: bool = False) -> Story:
         """The whole run; with ``crash``, each turn crashes at each of its points, one by one."""
-        request = self.begin()
+        shape = self.shape
+        request = TurnRequest("run", "probe", shape.definition, principal(), 0, shape.task, None)
         for _ in range(30):
-            self.requests.append(request)
+            self.requests.append((request, list(self.answers)))
             result = await self.turn(request, range(60) if crash else ())
             if result.finished:
                 return self._story(result)
-            request = self.next(request, result)
+            request = self._next(request, result)
         raise AssertionError("not finished")
 
-    def next(self, request: TurnRequest, result: TurnResult) -> TurnRequest:
+    def events_of(self, turn: int) -> list[TurnEvent]:
+        return [event for key, event in self.store.log.items() if key.startswith(f"{turn}:")]
+
+    def _next(self, request: TurnRequest, result: TurnResult) -> TurnRequest:
         answer = None
         if result.question is not None:
             answer = Answer(result.question, self.answers.pop(0))
@@ -275,6 +273,11 @@ class Durable:
             state=plain(result.state["agent"]),
             asked=self.models.asked,
             called=len(self.port.calls),
+            said=[
+                (event.data["source"], event.data["content"])
+                for event in self.store.log.values()
+                if event.type == "message.completed"
+            ],
         )
 
 
@@ -332,7 +335,3 @@ def plain(state: Any) -> Any:
     if isinstance(state, list):
         return [plain(item) for item in state]
     return state
-
-
-def is_team(shape: Shape) -> bool:
-    return isinstance(load_agent(shape.config).root, BaseGroupChat)
