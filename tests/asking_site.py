@@ -67,7 +67,7 @@ class Script:
         results = [each for each in body["messages"] if each["role"] == "tool"]
         if results:
             return Text(f"The till said: {results[-1]['content']}")
-        if "payer" not in str(body["messages"][0]):
+        if "pay" not in str(body.get("tools")):
             said = str(body["messages"][-1]["content"])
             return Text("Which one shall I book?" if said.endswith("Go.") else f"Booked: {said}")
         self.may_pay.wait(20)
@@ -78,8 +78,11 @@ Cut = tuple[str, dict[str, Any], EffectKey]
 
 
 @contextmanager
-def asking_site(folder: Path, script: Script) -> Iterator[Site]:
-    """The agents ``booking``, which asks a human, and ``paying``, which pays."""
+def asking_site(folder: Path, script: Script, *, booking: str | None = None) -> Iterator[Site]:
+    """The agents ``booking``, which asks a human, and ``paying``, which pays.
+
+    ``booking`` is the file of the first one, if it is another.
+    """
     payer = assistant("payer", workbench=workbench("till.*"), max_tool_iterations=3)
     agents = {
         "booking": team(assistant("clerk"), HUMAN, max_turns=3),
@@ -89,6 +92,8 @@ def asking_site(folder: Path, script: Script) -> Iterator[Site]:
     for name, config in agents.items():
         text = yaml.safe_dump(agent_file(config, scopes=["tools.till:pay"]))
         (folder / "agents" / f"{name}.yaml").write_text(text)
+    if booking is not None:
+        (folder / "agents" / "booking.yaml").write_text(booking)
     (folder / "tools").mkdir()
     (folder / "tools" / "till.py").write_text(PACK)
     with OpenAIServer(script) as server, pytest.MonkeyPatch.context() as patch:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.runs.accepting import accepting
+from benchmarks.runs.deployment import LENGTHS
 from benchmarks.runs.durable import durable
 from benchmarks.runs.lag import lag
 from benchmarks.runs.machine import postgresql
@@ -28,6 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=8, help="of each measurement")
     parser.add_argument("--all-flows", action="store_true", help="polling, too, where one can")
+    parser.add_argument(
+        "--lengths", nargs="+", type=int, choices=LENGTHS, default=list(LENGTHS),
+        help="of the runs with tools, in messages",
+    )  # fmt: skip
     parser.add_argument("--save", type=Path, help="a file for each round's figures, as JSON")
     options = parser.parse_args(arguments)
     console = Console(width=200)

@@ -9,7 +9,9 @@ from typing import Any
 import httpx
 import yaml
 
-__all__ = ["client_headers", "write_deployment"]
+__all__ = ["LENGTHS", "client_headers", "write_deployment"]
+
+LENGTHS = (10, 50, 200, 500)
 
 _PACK = '''"""One action without data: what is measured is the way to it."""
 
@@ -77,7 +79,7 @@ _AGENTS: dict[str, dict[str, Any]] = {
         "provider": "autogen_agentchat.teams.RoundRobinGroupChat",
         "config": {"max_turns": 1, "participants": [_HELLO]},
     },
-    **{f"tools-{turns}": _workers(turns) for turns in (4, 10, 50, 200, 500)},
+    **{f"tools-{turns}": _workers(turns) for turns in (4, *LENGTHS)},
 }
 
 

@@ -1,4 +1,4 @@
-"""How late the API answers while 100 runs are at work in the same process.
+"""How late the API answers while 100 runs are at work, in the same process or in another.
 
 The model waits 0.2 s and calls a tool in every turn; each run has four turns. From outside,
 ``/livez`` is asked twenty times a second; inside, a probe in the API's event loop wishes to sleep
@@ -37,13 +37,13 @@ def lag(options: argparse.Namespace, server: PostgreSQL, console: Console) -> No
     for heading in ("", "runs/s", "CPU s/s", "loop p50 ms", "loop p99 ms", "loop max ms",
                     "/livez p50 ms", "/livez p99 ms"):  # fmt: skip
         table.add_column(heading, justify="left" if not heading else "right")
-    for store in ("PostgreSQL", "SQLite"):
+    for store, apart in (("PostgreSQL", False), ("PostgreSQL", True), ("SQLite", False)):
         url = server.database() if store == "PostgreSQL" else None
         runs = {"concurrency": _RUNS, "max_turns": 1000}
-        with saaf(url, "tools-4", latency_s=_LATENCY_S, runs=runs) as host:
+        with saaf(url, "tools-4", latency_s=_LATENCY_S, apart=apart, runs=runs) as host:
             measure(Order("SaafStream", host.port, 10, 2, 10, host.given), host, server)
             for submitters in (0, _RUNS):
-                name = f"{store}, {submitters or 'no'} runs"
+                name = f"{store}{', saaf worker apart' if apart else ''}, {submitters or 'no'} runs"
                 seconds = max(options.seconds, 5)
                 table.add_row(name, *asyncio.run(_observe(host, submitters, seconds)))
     console.print(table)
@@ -55,9 +55,9 @@ async def _observe(host: Host, submitters: int, seconds: float) -> list[str]:
         await asyncio.sleep(2)  # all of them are at work
     inside = Connection(host.port)
     await inside.get("/_lag")
-    before = use_of(host.pid).cpu_s
+    before = _used_s(host)
     took = await _ask(host.port, seconds)
-    used = (use_of(host.pid).cpu_s - before) / seconds
+    used = (_used_s(host) - before) / seconds
     lags = sorted(await inside.get("/_lag"))
     inside.close()
     said, _ = await load.communicate()
@@ -65,6 +65,10 @@ async def _observe(host: Host, submitters: int, seconds: float) -> list[str]:
     cells = [rate, used, statistics.median(lags), lags[int(0.99 * len(lags))], lags[-1]]
     cells += [statistics.median(took), took[int(0.99 * len(took))]]
     return [f"{value:.1f}" for value in cells]
+
+
+def _used_s(host: Host) -> float:
+    return sum(use_of(pid).cpu_s for pid in (host.pid, host.worker) if pid)
 
 
 async def _start(order: Order) -> asyncio.subprocess.Process:

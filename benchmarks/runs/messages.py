@@ -33,7 +33,7 @@ from benchmarks.runs.systems import Host, saaf
 
 __all__ = ["messages"]
 
-_LENGTHS = (10, 50, 200, 500)
+_WARM = 10
 _TABLES = ("runs", "run_events", "run_turns", "run_journal", "action_effects", "audit_entries")
 
 
@@ -45,7 +45,9 @@ def messages(options: argparse.Namespace, server: PostgreSQL, console: Console) 
         table.add_column(heading, justify="left" if not heading else "right")
     url = server.database()
     with saaf(url, latency_s=0) as postgres, saaf(None, latency_s=0) as sqlite:
-        for turns in _LENGTHS:
+        for host in (postgres, sqlite):
+            asyncio.run(_run_there(host.port, {**host.given, "agent": f"tools-{_WARM}"}, 3))
+        for turns in options.lengths:
             times = _times(turns, options.rounds)
             table.add_row(str(turns), "AutoGen alone", *_bare(turns, times), "", "", "")
             sizes = _sizes(lambda: _kept_by_postgresql(url), server.written)
@@ -64,17 +66,17 @@ def _sizes(kept: Callable[[], int], written: Callable[[], int]) -> Sizes:
 
 
 def _times(turns: int, rounds: int) -> int:
-    return max(1, rounds * 50 // turns)
+    return max(1, rounds * 30 // turns)
 
 
 def _bare(turns: int, times: int) -> list[str]:
     cpu, wall = [], []
-    for _ in range(times + 1):
+    for _ in range(times):
         began, used = time.perf_counter(), _cpu_s()
         asyncio.run(_run_team(turns))
         wall.append(1000 * (time.perf_counter() - began) / turns)
         cpu.append(1000 * (_cpu_s() - used) / turns)
-    return [f"{statistics.median(values[1:]):.2f}" for values in (cpu, wall)]
+    return [f"{statistics.median(values):.2f}" for values in (cpu, wall)]
 
 
 async def _run_team(turns: int) -> None:
@@ -98,7 +100,6 @@ async def _run_team(turns: int) -> None:
 
 def _saaf(host: Host, server: PostgreSQL, turns: int, times: int, sizes: Sizes) -> list[str]:
     given = {**host.given, "agent": f"tools-{turns}"}
-    asyncio.run(_run_there(host.port, given, 1))
     (kept, written), used, stored = sizes(), use_of(host.pid).cpu_s, use_of(server.pid).cpu_s
     began = time.perf_counter()
     asyncio.run(_run_there(host.port, given, times))

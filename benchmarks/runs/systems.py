@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,10 +51,11 @@ _TEAM = {
 
 @dataclass(frozen=True)
 class Host:
-    """A server that runs: its port, its process, and what its flows need."""
+    """A server that runs: its port, its processes, and what its flows need."""
 
     port: int
     pid: int
+    worker: int | None = None
     given: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,6 +82,7 @@ def saaf(
     agent: str = "team",
     *,
     options: Sequence[str] = (),
+    apart: bool = False,
     latency_s: float | None = None,
     **settings: Any,
 ) -> Iterator[Host]:
@@ -90,6 +92,7 @@ def saaf(
         url: of an empty PostgreSQL; None for SQLite.
         agent: which of the deployment's agents is run.
         options: of ``saaf serve``.
+        apart: whether runs execute in a process of their own, ``saaf worker``.
         latency_s: how long a scripted model waits, which calls tools; None: the offline one.
         settings: parts of ``saaf.yaml`` that differ.
     """
@@ -97,14 +100,21 @@ def saaf(
     module = ["saaf_autogen"] if latency_s is None else ["benchmarks.runs.scripted", str(latency_s)]
     with tempfile.TemporaryDirectory() as name:
         folder = write_deployment(Path(name), **settings)
-        command = [
-            sys.executable, "-m", *module, "serve", "--project", str(folder), "--port", str(port),
-            *options,
-        ]  # fmt: skip
+        python = [sys.executable, "-m", *module]
+        place = ["--project", str(folder)]
+        if apart:
+            options = [*options, "--no-worker"]
+        command = [*python, "serve", *place, "--port", str(port), *options]
         environ = {"PYTHONPATH": str(Path.cwd())} | ({"SAAF_DATABASE_URL": url} if url else {})
-        with _process(command, folder, f"http://127.0.0.1:{port}/readyz", environ) as process:
+        ready = f"http://127.0.0.1:{port}/readyz"
+        with ExitStack() as stack:
+            api = stack.enter_context(_process(command, folder, ready, environ))
+            worker = None
+            if apart:
+                command = [*python, "worker", *place]
+                worker = stack.enter_context(_process(command, folder, ready, environ)).pid
             headers = client_headers(f"http://127.0.0.1:{port}", folder / ".saaf", "bench")
-            yield Host(port, process.pid, {"agent": agent, "headers": headers})
+            yield Host(port, api.pid, worker, {"agent": agent, "headers": headers})
 
 
 @contextmanager
@@ -119,7 +129,7 @@ def _script(
         tempfile.TemporaryDirectory() as name,
         _process(started, Path(name), url, {"HOME": name, **environ}) as process,
     ):
-        yield Host(port, process.pid, {"team": _TEAM})
+        yield Host(port, process.pid, given={"team": _TEAM})
 
 
 @contextmanager

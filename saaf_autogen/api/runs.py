@@ -25,7 +25,7 @@ CANCEL = {"security": security_of(["runs:cancel"])}
 _MAX_EVENT_ID = 2**53
 
 
-def _service(request: Request) -> RunService:
+async def _service(request: Request) -> RunService:
     service: RunService = request.app.state.saaf.runs
     return service
 
@@ -33,12 +33,13 @@ def _service(request: Request) -> RunService:
 Service = Annotated[RunService, Depends(_service)]
 
 
-async def _owned(run_id: str, service: Service, caller: Caller) -> tuple[Principal, Run]:
-    """The caller's run, before a stream begins: afterwards no status could be told."""
-    return caller, await service.get(caller, run_id)
+async def _owned(run_id: str, service: Service, caller: Caller) -> Principal:
+    """The owner of a run, before a stream begins: afterwards no status could be told."""
+    await service.require(caller, run_id)
+    return caller
 
 
-def _after(
+async def _after(
     last_event_id: Annotated[str | None, Header()] = None,
     starting_after: Annotated[int | None, Query(ge=0)] = None,
 ) -> int:
@@ -117,7 +118,8 @@ async def list_events(
     openapi_extra=READ,
 )
 async def stream_run(
-    owned: Annotated[tuple[Principal, Run], Depends(_owned)],
+    run_id: str,
+    owner: Annotated[Principal, Depends(_owned)],
     after: Annotated[int, Depends(_after)],
     service: Service,
 ) -> AsyncIterator[ServerSentEvent]:
@@ -125,8 +127,7 @@ async def stream_run(
 
     Each has an integer id, stored before it was sent. Leaving never cancels the run.
     """
-    caller, run = owned
-    async for event in service.stream(caller, run.id, after=after):
+    async for event in service.stream(owner, run_id, after=after):
         data: dict[str, Any] = event.model_dump(mode="json")
         yield ServerSentEvent(data=data, event=event.type, id=str(event.id))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -13,7 +14,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 _MIGRATION_KEY = 0x5AAF_0002
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IDLE_MS = 8_000
+_FRESH_S = 2.0
 
 
 class Database:
@@ -134,16 +136,39 @@ def _with_driver(url: URL) -> URL:
 
 
 def _postgres(url: URL) -> Engine:
-    engine = create_engine(url, pool_size=10, max_overflow=20, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=10, max_overflow=20)
 
     @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
+    def _configure(connection: Any, record: Any) -> None:
         # A process that is paused within a transaction would keep its locks for as long, and
         # whoever is to take its work over would wait for them.
         connection.execute(f"SET idle_in_transaction_session_timeout = {_IDLE_MS}")
         connection.commit()
+        record.info["idle_since"] = time.monotonic()
 
+    _ping_idle(engine)
     return engine
+
+
+def _ping_idle(engine: Engine) -> None:
+    """Make sure that a connection which nobody used for some seconds still stands.
+
+    At each use, as ``pool_pre_ping`` does it, it would cost as much as a small transaction.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def _left(_connection: Any, record: Any) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _check(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", 0.0) < _FRESH_S:
+            return
+        try:
+            connection.execute("SELECT 1")
+            connection.rollback()
+        except connection.Error as error:
+            raise DisconnectionError("the connection was lost while it was idle") from error
 
 
 def _sqlite(url: URL) -> Engine:

@@ -15,7 +15,7 @@ from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.settings import AtOnceSettings
 
-__all__ = ["ClaimRules", "admits", "claim", "take"]
+__all__ = ["ClaimRules", "admits", "claim", "take", "tell"]
 
 _ADVISORY_KEY = 0x5AAF_0003
 
@@ -58,7 +58,9 @@ def claim(
             .with_for_update(skip_locked=True)
         )
         rows = list(session.scalars(query))
-        holds += [take(session, row, worker, now) for row in rows]
+        for row in rows:
+            holds.append(take(row, worker, now))
+            tell(session, row, now)
         if not rows or not rules.bounded:
             break
     return holds
@@ -76,17 +78,20 @@ def admits(session: Session, row: RunRow, now: datetime, rules: ClaimRules) -> b
     return session.scalars(waiting).first() is None
 
 
-def take(session: Session, row: RunRow, worker: str, now: datetime) -> Hold:
-    """Give a run to a worker."""
+def take(row: RunRow, worker: str, now: datetime) -> Hold:
+    """Give a run to a worker; ``tell`` says so in its log."""
     row.status = "running"
     row.worker = worker
     row.epoch += 1
     row.started_at = row.started_at or now
+    return Hold(row.id, worker, row.epoch)
+
+
+def tell(session: Session, row: RunRow, now: datetime) -> None:
+    """Add to a run's log that a worker has taken it."""
     event_log.append_new(
         session, row, "run.running", f"run.running:{row.epoch}", {"attempt": row.epoch}, now
     )
-    session.flush()
-    return Hold(row.id, worker, row.epoch)
 
 
 def _waits(now: datetime) -> ColumnElement[bool]:

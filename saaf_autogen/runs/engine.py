@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from saaf_autogen.runs.claims import ClaimRules
-from saaf_autogen.runs.hold import Hold
+from saaf_autogen.runs.model import RunWork
 
 __all__ = ["NoWorker", "RunEngine"]
 
@@ -34,7 +34,7 @@ class RunEngine(Protocol):
         """
         ...
 
-    def begin(self, hold: Hold) -> None:
+    def begin(self, work: RunWork) -> None:
         """Work off a run that was stored as held by the worker of a reserved slot."""
         ...
 
@@ -73,9 +73,9 @@ class NoWorker:
         """Never a slot."""
         return None
 
-    def begin(self, hold: Hold) -> None:
+    def begin(self, work: RunWork) -> None:
         """Never called: no slot is reserved."""
-        raise AssertionError(f"{hold} was begun without a worker")
+        raise AssertionError(f"{work.hold} was begun without a worker")
 
     def give_back(self) -> None:
         """Nothing was reserved."""

@@ -59,14 +59,14 @@ def read_events(
 ) -> list[RunEvent]:
     """The entries after the one with the id ``after``, in their order."""
     query = (
-        select(RunEventRow)
+        select(RunEventRow.seq, RunEventRow.type, RunEventRow.data, RunEventRow.at)
         .where(RunEventRow.run_id == run_id, RunEventRow.seq > min(max(after, 0), _MAX_SEQ))
         .order_by(RunEventRow.seq)
         .limit(min(max(limit, 1), _MAX_BATCH))
     )
     return [
         RunEvent(id=row.seq, type=row.type, data=row.data, at=row.at)
-        for row in session.scalars(query)
+        for row in session.execute(query)
     ]
 
 

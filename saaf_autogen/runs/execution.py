@@ -84,21 +84,24 @@ class RunExecution:
         self._notifier = notifier
         self._strays: set[asyncio.Task[TurnResult]] = set()
 
-    async def work_off(self, hold: Hold, control: Control, gate: Gate) -> bool:
+    async def work_off(
+        self, hold: Hold, work: RunWork | None, control: Control, gate: Gate
+    ) -> bool:
         """Go on with a run for as long as it is held here and needs nobody.
 
         False when it is still held and should be given back: this worker stops.
 
         Args:
             hold: this worker's hold on it.
+            work: what is known of it, if it was not read from the store.
             control: how it is stopped.
             gate: asked before each call.
 
         Raises:
             Fenced: another worker has it.
         """
-        work = await self._insist(control, store.load, hold)
-        self._notifier.notify(hold.run_id)
+        if work is None:
+            work = await self._insist(control, store.load, hold)
         if work.cancel_requested:
             control.stop("cancelled")
         segment = _Segment(work, Meter(work.limits, self._prices, work.usage))
@@ -200,7 +203,6 @@ class RunExecution:
         segment.advance(state)
         if result.finished:
             self._ended(segment.work, "completed", None)
-        self._notifier.notify(segment.work.hold.run_id)
 
     def _ask(self, session: Session, row: RunRow, question: Question) -> None:
         now = self._clock.now()
@@ -231,8 +233,8 @@ class RunExecution:
         code = f" ({error['code']})" if error else ""
         level = logging.WARNING if status == "failed" else logging.INFO
         _logger.log(level, "run %s %s%s", work.hold.run_id, status, code)
-        self._notifier.notify(work.hold.run_id)
-        self._notifier.notify(CALLBACKS)
+        if work.calls_back:
+            self._notifier.notify(CALLBACKS)
 
     @property
     def _delay(self) -> float:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from saaf_autogen.journal import Fenced
 from saaf_autogen.runs.tables import RunRow
 
 __all__ = ["Hold", "require_hold"]
+
+
+# Read when they are asked for: decoded at each write, they would cost more than it.
+_HEAVY = tuple(
+    defer(getattr(RunRow, name)) for name in ("definition", "principal", "input", "meta")
+)
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,17 @@ class Hold:
         return f"{self.run_id}#{self.epoch}"
 
 
-def require_hold(session: Session, hold: Hold) -> RunRow:
+def require_hold(session: Session, hold: Hold, *, whole: bool = False) -> RunRow:
     """The run, locked to the end of the transaction: nobody takes it over meanwhile.
+
+    ``whole``: with what is large and never changes, which is otherwise read when asked for.
 
     Raises:
         Fenced: another worker has it, or it has ended.
     """
     query = (
         select(RunRow)
+        .options(*(() if whole else _HEAVY))
         .where(
             RunRow.id == hold.run_id,
             RunRow.worker == hold.worker,

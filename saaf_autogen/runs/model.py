@@ -159,6 +159,7 @@ class RunWork:
     Attributes:
         redone: whether the turn may have been begun before, so that its journal counts.
         active_s: seconds that workers have spent on it.
+        calls_back: whether its end is told by a callback.
     """
 
     hold: Hold
@@ -175,6 +176,7 @@ class RunWork:
     redone: bool
     active_s: float
     cancel_requested: bool
+    calls_back: bool
 
 
 @dataclass(frozen=True)

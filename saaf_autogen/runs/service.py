@@ -21,7 +21,6 @@ from saaf_autogen.runs import batches, questions, store
 from saaf_autogen.runs.answers import ResolveEffect, answer, refuse_agents
 from saaf_autogen.runs.engine import RunEngine
 from saaf_autogen.runs.event_log import read_events
-from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.inputs import AnswerRequest, QuestionPage
 from saaf_autogen.runs.intake import Intake, SecretFor
 from saaf_autogen.runs.model import (
@@ -31,6 +30,7 @@ from saaf_autogen.runs.model import (
     RunPage,
     RunRequest,
     RunStatus,
+    RunWork,
 )
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier, rung
 from saaf_autogen.settings import RunSettings
@@ -208,14 +208,14 @@ class RunService:
     async def _store(self, new: store.NewRun, record: AuditRecord) -> tuple[Run, bool]:
         """Store a run, held by this process's worker if that has a free slot."""
         worker = self._engine.reserve()
-        hold = None
+        work = None
         try:
-            run, hold, created = await self._database.run(self._create, new, record, worker)
+            run, work, created = await self._database.run(self._create, new, record, worker)
         finally:
-            if worker and hold is None:
+            if worker and work is None:
                 self._engine.give_back()
-        if hold:
-            self._engine.begin(hold)
+        if work:
+            self._engine.begin(work)
         elif created:
             self._engine.look()
         return run, created
@@ -232,6 +232,11 @@ class RunService:
         """A run of the caller; raises ``NotFound`` for any other."""
         await self._require(principal, "runs:read", "Reading a run")
         return await self._database.read(store.get, principal, run_id)
+
+    async def require(self, principal: Principal, run_id: str) -> None:
+        """Raise ``NotFound`` unless it is a run of the caller, who may read it."""
+        await self._require(principal, "runs:read", "Reading a run")
+        await self._database.read(store.has_ended, principal, run_id)
 
     async def list(
         self,
@@ -343,14 +348,14 @@ class RunService:
         with self._notifier.listen(run_id) as news:
             while True:
                 news.clear()
-                run, batch = await self._database.read(_look, principal, run_id, after, _BATCH)
+                ended, batch = await self._database.read(_look, principal, run_id, after, _BATCH)
                 for event in batch:
                     after = event.id
                     yield event
                     if event.last:
                         return
                 # Who asks for what comes after the end would otherwise wait for ever.
-                if not batch and (run.ended or self._released):
+                if not batch and (ended or self._released):
                     return
                 if not batch:
                     await rung(news, self._poll_s)
@@ -380,13 +385,13 @@ class RunService:
 
     def _create(
         self, session: Session, new: store.NewRun, record: AuditRecord, worker: str | None
-    ) -> tuple[Run, Hold | None, bool]:
-        run, hold, created = store.create(
+    ) -> tuple[Run, RunWork | None, bool]:
+        run, work, created = store.create(
             session, new, self._clock.now(), worker=worker, rules=self._engine.rules
         )
         reason = "the caller may run the agent" if created else "the key's earlier run was returned"
         self._audit.append(session, replace(record, run_id=run.id, reason=reason, outcome="ok"))
-        return run, hold, created
+        return run, work, created
 
     def _create_many(
         self,
@@ -494,7 +499,7 @@ def _questions(
 
 def _look(
     session: Session, principal: Principal, run_id: str, after: int, limit: int
-) -> tuple[Run, list[RunEvent]]:
+) -> tuple[bool, list[RunEvent]]:
     # The run first: one that has ended when it is read has its last event when the log is.
-    run = store.get(session, principal, run_id)
-    return run, read_events(session, run_id, after=after, limit=limit)
+    ended = store.has_ended(session, principal, run_id)
+    return ended, read_events(session, run_id, after=after, limit=limit)

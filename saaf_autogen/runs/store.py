@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Collection, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,6 +46,7 @@ __all__ = [
     "finish_row",
     "get",
     "give_back",
+    "has_ended",
     "keyed",
     "list_runs",
     "load",
@@ -82,8 +82,8 @@ def create(
     *,
     worker: str | None = None,
     rules: ClaimRules | None = None,
-) -> tuple[Run, Hold | None, bool]:
-    """The run, the hold on it, and whether it is new: the same key and body give the original.
+) -> tuple[Run, RunWork | None, bool]:
+    """The run, its work if it was taken, and whether it is new: a known key gives the original.
 
     Args:
         session: the caller's transaction.
@@ -97,31 +97,48 @@ def create(
     """
     fingerprint = digest(canonical(clean_json(new.request.model_dump(mode="json"))))
     row = _row(new, fingerprint, now)
+    hold, rules = None, rules or ClaimRules()
+    if worker and not row.not_before and claims.admits(session, row, now, rules):
+        hold = claims.take(row, worker, now)
+    if new.idempotency_key:
+        earlier = _earlier(session, row)
+        if earlier is not None:
+            return _view(session, earlier), None, False
+    session.add(row)
+    # The database wants the run before its events, and nobody else would see to it.
+    session.flush()
+    event_log.append_new(session, row, "run.queued", "run.queued", _queued(row), now)
+    if hold:
+        claims.tell(session, row, now)
+    work = _work(session, row, hold, new.principal) if hold else None
+    return _view(session, row), work, True
+
+
+def _earlier(session: Session, row: RunRow) -> RunRow | None:
+    """The run that came before with the same key; otherwise ``row`` is stored.
+
+    Raises:
+        IdempotencyMismatch: it came with another body.
+    """
     try:
         # The unique constraint decides between two creates at once; the savepoint keeps the
         # transaction alive for the loser, who then reads the winner's row.
-        with session.begin_nested() if new.idempotency_key else nullcontext():
+        with session.begin_nested():
             session.add(row)
             session.flush()
     except IntegrityError:
-        if not new.idempotency_key:
-            raise
         found = session.scalars(
             select(RunRow).where(
-                RunRow.owner == new.owner, RunRow.idempotency_key == new.idempotency_key
+                RunRow.owner == row.owner, RunRow.idempotency_key == row.idempotency_key
             )
         ).one()
-        if found.fingerprint != fingerprint:
+        if found.fingerprint != row.fingerprint:
             raise IdempotencyMismatch(
                 "This Idempotency-Key was used before, for another body.",
                 remedy="Use a new key for a new request.",
             ) from None
-        return _view(session, found), None, False
-    event_log.append_new(session, row, "run.queued", "run.queued", _queued(row), now)
-    hold = None
-    if worker and not row.not_before and claims.admits(session, row, now, rules or ClaimRules()):
-        hold = claims.take(session, row, worker, now)
-    return _view(session, row), hold, True
+        return found
+    return None
 
 
 def create_many(
@@ -151,6 +168,15 @@ def keyed(session: Session, owner: str, keys: Sequence[str | None]) -> list[tupl
 def get(session: Session, principal: Principal, run_id: str) -> Run:
     """A run of this principal; raises ``NotFound`` for everyone else's."""
     return _view(session, owned(session, principal, run_id))
+
+
+def has_ended(session: Session, principal: Principal, run_id: str) -> bool:
+    """Whether a run of this principal is over; raises ``NotFound`` for everyone else's."""
+    query = select(RunRow.owner, RunRow.tenant, RunRow.status)
+    found = session.execute(query.where(RunRow.id == clean_text(run_id))).one_or_none()
+    if found is None or (found.owner, found.tenant) != (principal.key, principal.tenant):
+        raise NotFound("There is no such run.")
+    return found.status in TERMINAL
 
 
 def list_runs(
@@ -190,14 +216,18 @@ def list_runs(
 
 def load(session: Session, hold: Hold) -> RunWork:
     """What a worker needs of a run that it holds; raises ``Fenced`` when it does not."""
-    row = require_hold(session, hold)
+    row = require_hold(session, hold, whole=True)
+    return _work(session, row, hold, Principal.model_validate(row.principal))
+
+
+def _work(session: Session, row: RunRow, hold: Hold, principal: Principal) -> RunWork:
     return RunWork(
         hold=hold,
         tenant=row.tenant,
         agent_id=row.agent_id,
         input=row.input,
         definition=row.definition,
-        principal=Principal.model_validate(row.principal),
+        principal=principal,
         limits=RunLimits.from_json(row.limits),
         usage=row.usage,
         turn=row.turn,
@@ -206,6 +236,7 @@ def load(session: Session, hold: Hold) -> RunWork:
         redone=row.epoch > 1,
         active_s=row.active_s,
         cancel_requested=row.cancel_requested_at is not None,
+        calls_back=row.webhook_url is not None,
     )
 
 
@@ -349,6 +380,7 @@ def _later(now: datetime, seconds: int) -> datetime | None:
 
 
 def owned(session: Session, principal: Principal, run_id: str, *, lock: bool = False) -> RunRow:
+    """The row of a run of this principal; raises ``NotFound`` for everyone else's."""
     row = session.get(RunRow, clean_text(run_id), with_for_update=lock or None)
     if row is None or row.owner != principal.key or row.tenant != principal.tenant:
         raise NotFound("There is no such run.")

@@ -26,6 +26,7 @@ from saaf_autogen.runs.claims import ClaimRules
 from saaf_autogen.runs.execution import Control, RunExecution
 from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.lease import Lease
+from saaf_autogen.runs.model import RunWork
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier, rung
 from saaf_autogen.runs.presence import Presence
 from saaf_autogen.settings import RunSettings
@@ -103,6 +104,8 @@ class Worker:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._more = False
+        self._asked = 0.0
 
     # --- as the API's loop sees it
 
@@ -127,9 +130,9 @@ class Worker:
             return None
         return self._lease.id if self._take_slots(1) else None
 
-    def begin(self, hold: Hold) -> None:
+    def begin(self, work: RunWork) -> None:
         """As ``RunEngine.begin``."""
-        self._tell(lambda: self._begin(hold))
+        self._tell(lambda: self._begin(work.hold, work))
 
     def give_back(self) -> None:
         """As ``RunEngine.give_back``."""
@@ -137,7 +140,7 @@ class Worker:
 
     def look(self) -> None:
         """As ``RunEngine.look``."""
-        self._tell(lambda: self._wake.set())
+        self._tell(self._look_soon)
 
     def cancel(self, run_id: str) -> None:
         """As ``RunEngine.cancel``; its end is written by its own execution."""
@@ -272,7 +275,8 @@ class Worker:
                 _logger.warning("%s failed: %s", chore.name, type(error).__name__)
 
     async def _look_around(self) -> None:
-        if self._controls:
+        if self._controls and time.monotonic() - self._asked >= self._poll_s:
+            self._asked = time.monotonic()
             ids = list(self._controls)
             for run_id in await self._database.read(store.cancel_requested, ids):
                 self._stop_run(run_id)
@@ -286,7 +290,10 @@ class Worker:
             )
         finally:
             self._free_slots(free - len(holds))
+        # As many as there was room for: there may be more when a slot is free again.
+        self._more = len(holds) == free
         for hold in holds:
+            self._notifier.notify(hold.run_id)
             self._begin(hold)
 
     def _reap(self, session: Session) -> None:
@@ -298,15 +305,15 @@ class Worker:
             self._give_up(session, run_id, crashes)
         self._presence.forget(gone)
 
-    def _begin(self, hold: Hold) -> None:
+    def _begin(self, hold: Hold, work: RunWork | None = None) -> None:
         self._idle.clear()
         control = Control()
         self._controls[hold.run_id] = control
-        task = asyncio.create_task(self._work(hold, control))
+        task = asyncio.create_task(self._work(hold, work, control))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, hold: Hold, control: Control) -> None:
+    async def _work(self, hold: Hold, work: RunWork | None, control: Control) -> None:
         async def gate() -> None:
             if control.reason is not None:
                 # No call starts any more; whoever stops the turn cancels this wait.
@@ -314,7 +321,7 @@ class Worker:
             await self._lease.permit()
 
         try:
-            if not await self._execution.work_off(hold, control, gate):
+            if not await self._execution.work_off(hold, work, control, gate):
                 await self._let_go(hold, crashed=False)
         except Fenced:
             _logger.info("%s is not held here any more", hold)
@@ -328,7 +335,8 @@ class Worker:
             self._free_slots(1)
             if not self._controls:
                 self._idle.set()
-            self._wake.set()
+            if self._more:
+                self._wake.set()
 
     async def _let_go(self, hold: Hold, *, crashed: bool) -> None:
         """Whatever was not brought to an end is for any worker to take up."""
@@ -356,6 +364,10 @@ class Worker:
         store.finish(session, run_id, "failed", now, error=error.problem(), delay_s=delay_s)
         self._notifier.notify(run_id)
         self._notifier.notify(CALLBACKS)
+
+    def _look_soon(self) -> None:
+        self._more = True
+        self._wake.set()
 
     def _stop_run(self, run_id: str) -> None:
         if control := self._controls.get(run_id):

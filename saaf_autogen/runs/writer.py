@@ -176,7 +176,7 @@ class TurnWriter:
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
                 await self._gate()
-        if batch.events:
+        if batch.events or work is not _nothing:
             self._notifier.notify(self._hold.run_id)
         self._stored = self._stored or bool(batch.entries)
         return result

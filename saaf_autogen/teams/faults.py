@@ -10,25 +10,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.conditions import TextMentionTermination, TimeoutTermination
-from autogen_agentchat.conditions._terminations import TextMentionTerminationConfig
-from autogen_agentchat.teams import BaseGroupChat
-from autogen_core import FunctionCall, SingleThreadedAgentRuntime
-from autogen_core._single_threaded_agent_runtime import RunContext
+from autogen_agentchat.conditions import TextMentionTermination
+from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
+from pydantic import BaseModel
 
-from saaf_autogen.errors import ConfigurationError
-from saaf_autogen.teams import inner_agents, magentic
 from saaf_autogen.teams.content import clean, error_content
+from saaf_autogen.teams.selfcheck import check_autogen
 
-__all__ = ["AUTOGEN_VERSION", "check_autogen", "install"]
+__all__ = ["install"]
 
-AUTOGEN_VERSION = "0.7.5"
-_PACKAGES = ("autogen-core", "autogen-agentchat", "autogen-ext")
 _LOGGERS = (
     "autogen_core",
     "autogen_core.events",
@@ -36,40 +30,6 @@ _LOGGERS = (
     "autogen_agentchat",
     "autogen_agentchat.events",
 )
-
-
-def check_autogen() -> None:
-    """Refuse any AutoGen but the one whose private parts we know.
-
-    Raises:
-        ConfigurationError: another version is installed, or a private part is gone.
-    """
-    for package in _PACKAGES:
-        try:
-            found = version(package)
-        except PackageNotFoundError:
-            found = "none"
-        if found != AUTOGEN_VERSION:
-            raise ConfigurationError(
-                f"SAAF needs {package} {AUTOGEN_VERSION} exactly, and {found} is installed.",
-                remedy=f"Run: pip install '{package}=={AUTOGEN_VERSION}'",
-            )
-    runtime = SingleThreadedAgentRuntime()
-    parts: list[tuple[object, str]] = [
-        (AssistantAgent, "_execute_tool_call"),
-        (BaseGroupChat, "_create_participant_factory"),
-        (RunContext, "_run"),
-        (runtime, "_background_tasks"),
-        (runtime, "_run_context"),
-        (TextMentionTermination("x"), "_sources"),
-        (TimeoutTermination(1), "_start_time"),
-    ]
-    for owner, name in parts:
-        if not hasattr(owner, name):
-            raise ConfigurationError(
-                f"AutoGen's {owner!r} lacks {name}, which SAAF relies on.",
-                remedy="Reinstall the AutoGen packages; they seem to be altered.",
-            )
 
 
 _execute_tool_call = AssistantAgent._execute_tool_call
@@ -103,7 +63,8 @@ async def _contained_tool_call(
     )
 
 
-class _TextMentionConfig(TextMentionTerminationConfig):
+class _TextMentionConfig(BaseModel):
+    text: str
     sources: list[str] | None = None
 
 
@@ -136,13 +97,16 @@ class _Discreet(logging.Filter):
 def install() -> None:
     """Apply every cure; doing it again changes nothing."""
     check_autogen()
+    # Only now: another AutoGen may lack the private modules that these import.
+    from saaf_autogen.teams import inner_agents, magentic
+
     # The runtime's spans carry whole messages.
     os.environ["AUTOGEN_DISABLE_RUNTIME_TRACING"] = "true"
     AssistantAgent._execute_tool_call = staticmethod(_contained_tool_call)  # type: ignore[method-assign]  # the cure itself
     # Stock, `sources` is dropped on loading, so that anybody's mention ends the run.
-    TextMentionTermination.component_config_schema = _TextMentionConfig
+    TextMentionTermination.component_config_schema = _TextMentionConfig  # type: ignore[assignment]  # the cure itself
     TextMentionTermination._from_config = classmethod(_text_mention_from_config)  # type: ignore[method-assign, assignment]  # the cure itself
-    TextMentionTermination._to_config = _text_mention_to_config  # type: ignore[method-assign]  # the cure itself
+    TextMentionTermination._to_config = _text_mention_to_config  # type: ignore[method-assign, assignment]  # the cure itself
     inner_agents.install()
     magentic.install()
     for name in _LOGGERS:

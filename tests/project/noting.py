@@ -74,7 +74,9 @@ class Site:
         if agent is not None:
             file.write_text(yaml.safe_dump(agent))
 
-    def settings(self, prices: dict[str, float] | None = None, **runs: Any) -> None:
+    def settings(
+        self, prices: dict[str, float] | None = None, *, model_name: str = "default", **runs: Any
+    ) -> None:
         model: dict[str, Any] = {
             "provider": "openai",
             "model": "x",
@@ -84,7 +86,7 @@ class Site:
             model["prices"] = prices
         body = {
             "version": 1,
-            "models": {"default": {**model, "api_key_env": "TEST_KEY"}},
+            "models": {model_name: {**model, "api_key_env": "TEST_KEY"}},
             "local": {"principal": {"subject": "ann", "scopes": SCOPES}},
             "egress": {"allow": ["127.0.0.1"]},
             "runs": runs,
@@ -98,9 +100,9 @@ class Site:
 
 
 @contextmanager
-def noting_site(folder: Path) -> Iterator[Site]:
+def noting_site(folder: Path, says: Callable[[dict[str, Any]], Reply] = script) -> Iterator[Site]:
     """A folder with that agent, and a model that does as it should; ``TEST_KEY`` must be set."""
-    with OpenAIServer(script) as server:
+    with OpenAIServer(says) as server:
         site = Site(folder, server)
         site.write(flow())
         site.settings()

@@ -30,8 +30,7 @@ async def noting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Site, Project, Principal]]:
     monkeypatch.setenv("TEST_KEY", "k")
-    with noting_site(tmp_path / "site") as site:
-        site.server.script = endless
+    with noting_site(tmp_path / "site", endless) as site:
         agent = team(assistant("a", workbench=workbench("notes.*")))
         head = {"scopes": ["tools.notes:write"], "limits": {"tool_calls": 50}}
         (site.folder / "agents" / "endless.yaml").write_text(

@@ -110,6 +110,16 @@ async def test_a_tool_that_takes_other_arguments_tells_the_model_so(site: Site) 
     assert "words: Field required" in run.output
 
 
+async def test_a_run_whose_model_was_removed_fails_at_its_next_call(site: Site) -> None:
+    run_id = await begin(site)
+    site.write(None)
+    site.settings(model_name="other")
+    run = await finish(site, run_id)
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error["code"] == "?"
+
+
 async def test_a_pinned_run_waits_for_a_worker_of_its_own_release(site: Site) -> None:
     site.settings(pinned=True, release="1")
     run_id = await begin(site)

@@ -109,8 +109,8 @@ async def test_a_new_run_begins_at_once_unless_something_waits_before_it(
 ) -> None:
     async def create() -> Hold | None:
         new = store.NewRun(ask("hello"), ANN.key, ANN, find_agent("flights"), LIMITS)
-        _, hold, _ = await database.run(store.create, new, NOW, worker="wrk_1", rules=ClaimRules())
-        return hold
+        _, work, _ = await database.run(store.create, new, NOW, worker="wrk_1", rules=ClaimRules())
+        return work.hold if work else None
 
     assert await create() is not None
     await queued(database)

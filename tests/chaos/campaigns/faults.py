@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import psutil
 
 from saaf_autogen.runs.model import TERMINAL
 from saaf_autogen.testing.model_faults import FAULTS, ModelFault
-from saaf_autogen.testing.openai_server import Calls, Reply, Text
+from saaf_autogen.testing.openai_server import Calls, Gone, Reply, Text
 from tests.chaos.checks import log_faults
 from tests.chaos.place import Place
 from tests.chaos.report import Report
+from tests.chaos.script import WatchedModels
 from tests.chaos.site import TOOL_SCOPES, Site, assistant, open_site
 
 __all__ = ["faults", "faults_of"]
@@ -44,24 +46,40 @@ def faults_of(report: Report, place: Place, table: Sequence[ModelFault]) -> None
             return fault.stream_reply if streamed else fault.reply
         return Calls([("math_add", {"a": 1, "b": move})]) if move < at else Text("It is three.")
 
-    with open_site(
-        place.folder("faults"), place.seed, override=says, runs={"concurrency": 16},
-        agents={name: _agent(name) for name in ("whole", "stream")},
-        model={"timeout_s": _TIMEOUT_S},
-    ) as site:  # fmt: skip
+    runs = {
+        f"fault-{number}-{at}-{agent}": (fault, at, agent)
+        for number, fault in enumerate(table)
+        for at in (0, 1)
+        for agent in ("whole", "stream")
+    }
+    agents = {name: _agent(name) for name in ("whole", "stream")}
+    # A server that goes down is the run's own.
+    own = [order for order, (fault, _, _) in runs.items() if isinstance(fault.reply, Gone)]
+    with ExitStack() as stack:
+        models = {
+            order: {
+                "provider": "openai",
+                "model": "test",
+                "api_key_env": "CHAOS_MODEL_KEY",
+                "timeout_s": _TIMEOUT_S,
+                "base_url": _server(stack, place.seed, says).base_url,
+            }
+            for order in own
+        }
+        site = stack.enter_context(
+            open_site(
+                place.folder("faults"), place.seed, override=says, runs={"concurrency": 16},
+                agents={**agents, **{order: _agent(runs[order][2], order) for order in own}},
+                model={"timeout_s": _TIMEOUT_S}, more={"models": models},
+            )
+        )  # fmt: skip
         node = site.node("host", "both")
-        warm = site.caller.run("solo", "order=fault-warm-solo", "fault-warm-solo")
-        _ended(site, [warm])
+        warm = [site.caller.run("solo", f"order=warm-{n}-solo", f"warm-{n}") for n in range(32)]
+        _ended(site, warm)
         process = psutil.Process(node.pid)
         before = process.num_fds(), process.num_threads()
-        runs = {
-            f"fault-{number}-{at}-{agent}": (fault, at, agent)
-            for number, fault in enumerate(table)
-            for at in (0, 1)
-            for agent in ("whole", "stream")
-        }
         ids = {
-            order: site.caller.run(agent, f"order={order}", order)
+            order: site.caller.run(order if order in own else agent, f"order={order}", order)
             for order, (_, _, agent) in runs.items()
         }
         slow = _ended(site, list(ids.values()))
@@ -131,8 +149,22 @@ def _left(process: psutil.Process, before: tuple[int, int]) -> tuple[int, int]:
         time.sleep(0.5)
 
 
-def _agent(name: str) -> dict[str, Any]:
+def _server(
+    stack: ExitStack, seed: int, says: Callable[[str, str, int], Reply | None]
+) -> WatchedModels:
+    server = WatchedModels(seed, override=says)
+    stack.enter_context(server)
+    return server
+
+
+def _agent(name: str, model: str = "default") -> dict[str, Any]:
     made = assistant(name, "fault")
     bench = {"provider": "saaf_autogen.ActionWorkbench", "config": {"actions": ["math.*"]}}
-    config = {**made["config"], "model_client_stream": name == "stream", "workbench": [bench]}
+    client = {"provider": "saaf_autogen.ModelClient", "config": {"name": model}}
+    config = {
+        **made["config"],
+        "model_client": client,
+        "model_client_stream": name == "stream",
+        "workbench": [bench],
+    }
     return {"saaf": {"title": name, "scopes": list(TOOL_SCOPES)}, **made, "config": config}

@@ -172,9 +172,9 @@ class Process:
 class Durable:
     """A run of a shape, turn by turn."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, models: ScriptedModels | None = None) -> None:
         self.shape = shape
-        self.models = ScriptedModels(shape)
+        self.models = models or ScriptedModels(shape)
         self.port = port()
         self.requests: list[tuple[TurnRequest, list[str]]] = []
         self.points: list[int] = []

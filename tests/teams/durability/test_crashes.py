@@ -49,7 +49,7 @@ async def test_a_crash_at_any_one_point_changes_nothing_and_repeats_only_what_wa
     for (request, answers), points in zip(run.requests, run.points, strict=True):
         told_in_turn = [told(event) for event in run.events_of(request.turn)]
         for point in range(points):
-            again = Durable(shape)
+            again = Durable(shape, run.models)
             again.answers = list(answers)
             await again.turn(request, [point])
             events = [told(event) for event in again.events_of(request.turn)]
