@@ -119,7 +119,10 @@ def _table(submitters: int, found: Mapping[tuple[str, str, int], list[Measure]])
     for (key, flow, number), measures in found.items():
         if number == submitters:
             name = SYSTEMS[key].name
-            table.add_row(name, flow, *_cells(measures, base))
+            cells = _cells(measures, base)
+            if "PostgreSQL" not in name:
+                cells[5] = "–"  # what the server did meanwhile was not for this one
+            table.add_row(name, flow, *cells)
     return table
 
 

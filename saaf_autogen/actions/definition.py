@@ -67,11 +67,7 @@ class ActionDefinition:
                 )
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (annotation, default)
-        if declaration.keyed and context_parameter is None:
-            raise ConfigurationError(
-                f"{name} is keyed and takes no ActionContext.",
-                remedy="Add ctx: ActionContext, and hand ctx.idempotency_key on.",
-            )
+        _check_key(name, declaration, context_parameter)
         _check_templates(name, declaration, fields)
         if "return" not in hints:
             raise ConfigurationError(f"{name}: annotate what it returns.")
@@ -135,6 +131,15 @@ class ActionDefinition:
                 f"{self.spec.name} returned something other than it declares.",
                 remedy="Its author must mend the function or its return annotation.",
             ) from error
+
+
+def _check_key(name: str, declaration: ActionDeclaration, context_parameter: str | None) -> None:
+    """Refuse a keyed action that never sees its key."""
+    if declaration.keyed and context_parameter is None:
+        raise ConfigurationError(
+            f"{name} is keyed and takes no ActionContext.",
+            remedy="Add ctx: ActionContext, and hand ctx.idempotency_key on.",
+        )
 
 
 def _check_templates(name: str, declaration: ActionDeclaration, fields: Mapping[str, Any]) -> None:

@@ -23,7 +23,7 @@ from saaf_autogen.crypto import digest
 from saaf_autogen.db import Database, is_away
 from saaf_autogen.errors import Conflict, IdempotencyMismatch, OutcomeUnknown
 
-__all__ = ["EffectKey", "EffectStore", "Fence", "Resolution"]
+__all__ = ["EffectKey", "EffectStore", "Fence", "Resolution", "outcome_unknown"]
 
 Fence = Callable[[Session], None]
 """Within a transaction: raises when the caller may make no further call."""
@@ -82,6 +82,15 @@ class EffectKey:
         one account for all of them.
         """
         return str(uuid.uuid5(_SPACE, "|".join((*self.identity, self.fingerprint))))
+
+
+def outcome_unknown(key: EffectKey, call_id: str) -> OutcomeUnknown:
+    """That nobody can know whether the write ``call_id`` took effect."""
+    return OutcomeUnknown(
+        f"A call of {key.action} with this key ended without an answer; it may have taken effect.",
+        remedy="Look at the other system, then decide: a new key makes a new attempt.",
+        extra={"first_call_id": call_id},
+    )
 
 
 class EffectStore:
@@ -240,12 +249,7 @@ class EffectStore:
             return None
         row.state = "unknown"
         session.commit()
-        raise OutcomeUnknown(
-            f"An earlier {key.action} with this key was in flight when it was cut off; "
-            "it may have taken effect.",
-            remedy="Look at the other system, then decide: a new key makes a new attempt.",
-            extra={"first_call_id": row.call_id},
-        )
+        raise outcome_unknown(key, row.call_id)
 
     def _cut_off(self, row: EffectRow, holder: str | None) -> bool:
         """Whether nobody who may still write is at it."""

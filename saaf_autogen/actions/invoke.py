@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.actions.context import ActionContext, ContextFactory
 from saaf_autogen.actions.definition import ActionDefinition
-from saaf_autogen.actions.effects import EffectKey, EffectStore, Fence
+from saaf_autogen.actions.effects import EffectKey, EffectStore, Fence, outcome_unknown
 from saaf_autogen.actions.registry import ActionRegistry
 from saaf_autogen.actions.spec import ActionOutcome, ActionSpec
 from saaf_autogen.audit import AuditLog, AuditOutcome, AuditRecord, CallIds, Decision, Door
@@ -264,6 +264,14 @@ class Invoker:
                     "The effect took place but could not be recorded.",
                     remedy="Repeat the call with the same Idempotency-Key to learn its state.",
                 ) from error
+            if (
+                insist
+                and not key.repeatable
+                and isinstance(error, SaafError)
+                and not _had_none(error)
+            ):
+                # A model that is told of a mere failure tries again, under another key.
+                raise outcome_unknown(key, attempt.call_id) from error
             raise
         self._audit.note(self._outcome(attempt, "ok"))
         return result
@@ -290,9 +298,8 @@ class Invoker:
     async def _close_failed(self, key: EffectKey, attempt: _Attempt, error: BaseException) -> None:
         """A refusal by the handler had no effect; after anything else nobody can know."""
         self._audit.note(self._outcome(attempt, _code(error)))
-        refused = isinstance(error, SaafError) and error.status < 500
         try:
-            if refused:
+            if _had_none(error):
                 insist = attempt.call.holder is not None
                 await self._effects.release(key, attempt.call_id, insist=insist)
             else:
@@ -354,6 +361,11 @@ def _told(error: BaseException) -> BaseException:
     causes = (error, error.__cause__) if isinstance(error, Unavailable) else (error,)
     away = isinstance(error, AuditUnavailable) or any(each and is_away(each) for each in causes)
     return _NotBegun(error) if away and isinstance(error, Exception) else error
+
+
+def _had_none(error: BaseException) -> bool:
+    """Whether a handler's failure says that there was no effect: it refused."""
+    return isinstance(error, SaafError) and error.status < 500
 
 
 def _code(error: BaseException) -> str:

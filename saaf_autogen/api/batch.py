@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -29,6 +30,20 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
+_STARTED = {
+    "data": [
+        Run(
+            id=f"run_019ab2c4d5e6000{number}92a3b4c5d6e7f80ab",
+            agent_id=str(run["agent_id"]),
+            status="queued",
+            input=str(run["input"]),
+            created_at=datetime(2026, 11, 23, 10, 30, tzinfo=UTC),
+        ).model_dump(mode="json")
+        for number, run in enumerate(_EXAMPLE["runs"])
+    ]
+}
+
+
 class Started(BaseModel):
     """The runs of a batch, in its order."""
 
@@ -47,6 +62,12 @@ class _Sent(BaseModel):
     "/batch",
     status_code=202,
     summary="Start many runs, all or none",
+    responses={
+        202: {
+            "description": "The runs, in the order of the request",
+            "content": {"application/json": {"example": _STARTED}},
+        }
+    },
     openapi_extra={**RUN, **body_of(Batch, _EXAMPLE)},
 )
 async def create_runs(

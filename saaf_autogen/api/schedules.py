@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -46,6 +47,16 @@ _SHOWN: dict[str, Any] = {
     "created_at": "2026-11-20T10:30:00Z",
     "updated_at": "2026-11-20T10:30:00Z",
 }
+
+
+_RUN = Run(
+    id=_SHOWN["last_run_id"],
+    agent_id="flights",
+    status="queued",
+    input=_EXAMPLE["run"]["input"],
+    schedule_id=_SHOWN["id"],
+    created_at=datetime(2026, 11, 23, 10, 30, tzinfo=UTC),
+).model_dump(mode="json")
 
 
 def _shown(content: dict[str, Any], description: str, status: int = 200) -> dict[int | str, Any]:
@@ -173,6 +184,7 @@ async def resume_schedule(caller: Caller, service: Service, by: By, schedule_id:
     "/{schedule_id}/trigger",
     status_code=202,
     summary="Start a run of a schedule now",
+    responses=_shown(_RUN, "The run; Location is where to follow it", 202),
     openapi_extra=RUN,
 )
 async def trigger_schedule(

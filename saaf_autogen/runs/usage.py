@@ -192,7 +192,7 @@ class Meter:
             participants.setdefault(path, {})[model] = asdict(count)
         return {
             "participants": participants,
-            "tool_calls": self._tool_calls,
+            "tool_calls": self._tool_calls + self._reserved,
             "turns": self._turns,
         }
 

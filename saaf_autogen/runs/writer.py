@@ -216,8 +216,11 @@ class TurnWriter:
         await asyncio.sleep(_LINGER_S)
         try:
             while self._waiting:
-                # A cancelled write would leave open whether it happened.
-                await asyncio.shield(self.commit(_nothing))
+                # A cancelled write would leave open whether it happened. Nobody may be there any
+                # more when it ends, and then its end is nobody's fault.
+                writing = asyncio.ensure_future(self.commit(_nothing))
+                writing.add_done_callback(_retrieve)
+                await asyncio.shield(writing)
         except (Fenced, SQLAlchemyError) as fault:
             self._fault = self._fault or fault
 
@@ -255,6 +258,11 @@ def entries_of(session: Session, run_id: str, turn: int) -> dict[str, Entry]:
         select(JournalRow).where(JournalRow.run_id == run_id, JournalRow.turn == turn)
     )
     return {row.place: Entry(row.digest, row.data) for row in rows}
+
+
+def _retrieve(written: asyncio.Future[None]) -> None:
+    if not written.cancelled():
+        written.exception()
 
 
 def _nothing(_session: Session, _row: RunRow) -> None:

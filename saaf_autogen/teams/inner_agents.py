@@ -19,7 +19,9 @@ from autogen_core import AgentId, CancellationToken
 
 from saaf_autogen.teams.content import error_content
 
-__all__ = ["install", "manager_of"]
+__all__ = ["install", "manager_of", "stock_run_stream"]
+
+stock_run_stream: Any = TaskRunnerTool.run_stream
 
 
 class _FailedInside(Exception):

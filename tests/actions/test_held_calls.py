@@ -42,6 +42,13 @@ async def pay(amount: int, ctx: ActionContext) -> str | None:
     return ctx.idempotency_key
 
 
+@action(scopes=["tools.till:pay"], effect="write")
+async def pay_and_stumble(amount: int) -> None:
+    """Take an amount, and fail after it."""
+    TAKEN.append(amount)
+    raise ConnectionResetError("the line went dead")
+
+
 @action(scopes=["tools.till:pay"], effect="write", keyed=True)
 async def charge(amount: int, ctx: ActionContext) -> str | None:
     """Take an amount at a bank that remembers keys."""
@@ -162,6 +169,17 @@ async def test_an_unkeyed_write_of_a_paused_worker_is_made_once_and_its_late_end
     late = await paused
     assert await taker.call("till.pay", {"amount": 5}, idempotency_key="k") == late
     assert await taken(project) == [5]
+
+
+async def test_a_runs_write_that_failed_midway_is_unknown_and_not_a_mere_error(
+    project: Project,
+) -> None:
+    for _ in range(2):
+        with pytest.raises(OutcomeUnknown):
+            await held(project).call("till.pay_and_stumble", {"amount": 5}, idempotency_key="k")
+    assert await taken(project) == [5]
+    with pytest.raises(Upstream):
+        await held(project, None).call("till.pay_and_stumble", {"amount": 7}, idempotency_key="o")
 
 
 async def test_a_fenced_call_begins_nothing_and_leaves_its_record(project: Project) -> None:

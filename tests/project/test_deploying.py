@@ -117,7 +117,8 @@ async def test_a_run_whose_model_was_removed_fails_at_its_next_call(site: Site) 
     run = await finish(site, run_id)
     assert run.status == "failed"
     assert run.error is not None
-    assert run.error["code"] == "?"
+    assert run.error["code"] == "configuration"
+    assert site.notes == ["by clerk"]
 
 
 async def test_a_pinned_run_waits_for_a_worker_of_its_own_release(site: Site) -> None:

@@ -114,6 +114,14 @@ def test_parallel_tool_calls_do_not_pass_their_limit_together() -> None:
     meter.permit("model")
 
 
+def test_a_tool_call_that_was_cut_off_counts_as_one() -> None:
+    meter = Meter(WIDE, PRICES, {})
+    for _ in range(2):
+        meter.permit("tool")
+    meter.used(tool())
+    assert meter.usage().tool_calls == 2
+
+
 def test_turns_are_counted_and_limited() -> None:
     meter = Meter(RunLimits(60, 2), PRICES, {})
     for _ in range(2):

@@ -1,26 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.metadata
 import logging
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import pytest
-from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.base import TaskResult
+from autogen_agentchat.agents import AssistantAgent, BaseChatAgent
+from autogen_agentchat.base import Response, TaskResult
 from autogen_agentchat.conditions import TextMentionTermination
-from autogen_agentchat.messages import TextMessage, ToolCallExecutionEvent
+from autogen_agentchat.messages import BaseChatMessage, TextMessage, ToolCallExecutionEvent
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core import CancellationToken, FunctionCall
-from autogen_core._single_threaded_agent_runtime import RunContext
 from autogen_core.models import CreateResult, RequestUsage
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
-from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.teams import faults
+from saaf_autogen.teams.stopping import stop_team
 
 INFO: Any = {
     "vision": False,
@@ -63,6 +61,69 @@ async def test_a_tool_that_raises_cancelled_does_not_hang_its_agent() -> None:
     (result,) = await results_of(agent_that_calls(tool, "tool"))
     assert result.is_error
     assert "cancelled" in result.content
+
+
+async def test_stock_such_a_tool_hangs_its_agent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def tool() -> str:
+        raise asyncio.CancelledError
+
+    stock = staticmethod(faults._execute_tool_call)
+    monkeypatch.setattr(AssistantAgent, "_execute_tool_call", stock)
+    agent = agent_that_calls(tool, "tool")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await agent.run(task="go")
+
+
+class Slow(BaseChatAgent):
+    """An agent that takes its time and heeds no token."""
+
+    produced_message_types = (TextMessage,)
+
+    def __init__(self) -> None:
+        super().__init__("slow", "slow")
+        self.begun = 0
+        self.first = asyncio.Event()
+
+    async def on_messages(
+        self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
+    ) -> Response:
+        self.begun += 1
+        self.first.set()
+        await asyncio.sleep(0.1)
+        return Response(chat_message=TextMessage(content="done", source="slow"))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """It remembers nothing."""
+
+
+async def test_stock_a_time_limit_around_a_team_waits_for_all_its_turns() -> None:
+    agent = Slow()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(RoundRobinGroupChat([agent], max_turns=6).run(task="go"), 0.05)
+    assert agent.begun == 6
+
+
+async def test_stock_whoever_leaves_the_stream_waits_for_all_turns() -> None:
+    agent = Slow()
+    stream = RoundRobinGroupChat([agent], max_turns=6).run_stream(task="go")
+    await anext(stream)
+    await stream.aclose()
+    assert agent.begun == 6
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+async def test_a_team_is_stopped_at_once_in_whatever_depth_it_runs(depth: int) -> None:
+    agent = Slow()
+    teams = [RoundRobinGroupChat([agent], name="team0", max_turns=6)]
+    for level in range(1, depth):
+        teams.append(RoundRobinGroupChat([teams[-1]], name=f"team{level}", max_turns=6))
+    token = CancellationToken()
+    pump = asyncio.create_task(teams[-1].run(task="go", cancellation_token=token))
+    await agent.first.wait()
+    await stop_team(teams, pump, token)
+    assert pump.done()
+    assert agent.begun == 1
 
 
 async def test_whatever_a_workbench_raises_becomes_an_error_result_of_that_call() -> None:
@@ -127,20 +188,6 @@ async def test_logs_of_autogen_carry_neither_messages_nor_arguments_nor_results(
 
 def test_runtime_tracing_which_leaks_messages_is_off() -> None:
     assert os.environ["AUTOGEN_DISABLE_RUNTIME_TRACING"] == "true"
-
-
-def test_another_version_of_autogen_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    faults.check_autogen()
-    monkeypatch.setattr(faults, "version", lambda name: "0.7.6")
-    with pytest.raises(ConfigurationError, match=r"0\.7\.6 is installed"):
-        faults.check_autogen()
-    assert importlib.metadata.version("autogen-core") == faults.AUTOGEN_VERSION
-
-
-def test_a_private_part_that_is_gone_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(RunContext, "_run")
-    with pytest.raises(ConfigurationError, match="lacks _run"):
-        faults.check_autogen()
 
 
 def test_installing_the_cures_twice_changes_nothing() -> None:

@@ -13,12 +13,12 @@ from saaf_autogen.teams.providers import (
     check_providers,
     remedy_for,
 )
+from tests.teams.durability.shapes import SHAPES, Shape, part
 from tests.teams.support import assistant, condition, team, workbench
 
 REFUSED = [
     "autogen_core.tools.FunctionTool",
     "autogen_core.tools.StaticWorkbench",
-    "autogen_core.tools.StaticStreamWorkbench",
     "autogen_core.memory.ListMemory",
     "autogen_ext.code_executors.local.LocalCommandLineCodeExecutor",
     "autogen_ext.code_executors.docker.DockerCommandLineCodeExecutor",
@@ -36,11 +36,11 @@ REFUSED = [
     "azure_openai_chat_completion_client",
     "saaf_autogen.OfflineModel",
     "autogen_agentchat.agents.CodeExecutorAgent",
-    "autogen_agentchat.agents.UserProxyAgent",
-    "autogen_agentchat.teams.MagenticOneGroupChat",
-    "autogen_agentchat.tools.AgentTool",
-    "autogen_agentchat.tools.TeamTool",
-    "autogen_agentchat.messages.StructuredMessageFactory",
+    "autogen_agentchat.agents.OpenAIAssistantAgent",
+    "autogen_agentchat.tools._agent.AgentTool",
+    "autogen_agentchat.tools.TaskRunnerTool",
+    "autogen_agentchat.conditions.FunctionalTermination",
+    "autogen_ext.teams.magentic_one.MagenticOne",
     "autogen_agentchat.agents._assistant_agent.AssistantAgent",
     "autogen_agentchat.teams.RoundRobinGroupChat ",
     "os.system",
@@ -71,7 +71,7 @@ def test_a_provider_that_is_not_listed_exactly_is_refused_with_a_remedy(provider
         ("autogen_ext.models.cache.ChatCompletionCache", "saaf.yaml"),
         ("autogen_ext.memory.chromadb.ChromaDBVectorMemory", "system message"),
         ("autogen_ext.code_executors.local.LocalCommandLineCodeExecutor", "Code execution"),
-        ("autogen_agentchat.agents.UserProxyAgent", "another run"),
+        ("autogen_agentchat.agents.CodeExecutorAgent", "@action"),
         ("acme.agents.Special", "trusted_providers"),
     ],
 )
@@ -102,6 +102,25 @@ def test_an_ordinary_team_with_nested_teams_and_conditions_is_let_through() -> N
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("tool_call_summary_format", "{tool_name}({arguments}) = {result!r} {is_error} {{x}}"),
+        ("selector_prompt", "{roles} {participants} {history}"),
+        ("format_string", "{verdict} of {score}"),
+        ("format_string", None),
+        ("tool_overrides", {}),
+    ],
+)
+def test_plain_formats_are_let_through(key: str, value: Any) -> None:
+    assert check_providers(team(assistant("a", **{key: value}))) == []
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=list(SHAPES))
+def test_every_shape_is_let_through(shape: Shape) -> None:
+    assert check_providers(shape.config) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
         ("tools", ["os.system"]),
         ("tools", [{"name": "x", "source_code": "1"}]),
         ("tools", "print"),
@@ -113,6 +132,12 @@ def test_an_ordinary_team_with_nested_teams_and_conditions_is_let_through() -> N
         ("tool_call_summary_format", "{result.__class__}"),
         ("tool_call_summary_format", "{result:>999999999}"),
         ("tool_call_summary_format", "{"),
+        ("selector_prompt", "{roles.__class__}"),
+        ("selector_prompt", "{history:>999999999}"),
+        ("selector_prompt", "{secrets}"),
+        ("format_string", "{verdict.__class__}"),
+        ("format_string", "{verdict:>999999999}"),
+        ("tool_overrides", {"a": {"name": "b"}}),
     ],
 )
 def test_what_has_an_unknown_shape_is_refused(key: str, value: Any) -> None:
@@ -159,6 +184,25 @@ NESTED: dict[str, dict[str, Any]] = {
         },
     ),
     "nested_team": team(team(team(assistant("a", tools=[EVIL]), name="y"), name="x")),
+    "agent_tool": team(
+        assistant("a", tools=[part("tools", "AgentTool", agent=assistant("b", tools=[EVIL]))])
+    ),
+    "team_tool": team(
+        assistant("a", tools=[part("tools", "TeamTool", name="t", description="t", team=EVIL)])
+    ),
+    "answers": team(assistant("a", structured_message_factory=EVIL)),
+    "stream_workbench": team(
+        assistant(
+            "a",
+            workbench=[
+                {
+                    "provider": "autogen_core.tools.StaticStreamWorkbench",
+                    "config": {"tools": [EVIL]},
+                }
+            ],
+        )
+    ),
+    "orchestrator": team(assistant("a"), kind="MagenticOneGroupChat", model_client=EVIL),
     "society": {
         "provider": "autogen_agentchat.agents.SocietyOfMindAgent",
         "config": {"name": "s", "team": team(EVIL), "model_client": EVIL},

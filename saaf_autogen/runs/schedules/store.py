@@ -80,6 +80,7 @@ def put_terms(row: ScheduleRow, principal: Principal, terms: ScheduleTerms, now:
     row.overlap = terms.overlap
     row.enabled = terms.enabled
     row.updated_at = now
+    row.refusals = 0
     if when != (row.cron, row.zone, row.enabled):
         begin(row, now)
 

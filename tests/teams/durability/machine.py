@@ -228,8 +228,7 @@ class Durable:
 
     async def run(self, crash: bool = False) -> Story:
         """The whole run; with ``crash``, each turn crashes at each of its points, one by one."""
-        shape = self.shape
-        request = TurnRequest("run", "probe", shape.definition, principal(), 0, shape.task, None)
+        request = self._first()
         for _ in range(30):
             self.requests.append((request, list(self.answers)))
             result = await self.turn(request, range(60) if crash else ())
@@ -237,6 +236,14 @@ class Durable:
                 return self._story(result)
             request = self._next(request, result)
         raise AssertionError("not finished")
+
+    async def begin(self) -> TurnResult:
+        """The first turn alone."""
+        return await self.turn(self._first())
+
+    def _first(self) -> TurnRequest:
+        shape = self.shape
+        return TurnRequest("run", "probe", shape.definition, principal(), 0, shape.task, None)
 
     def events_of(self, turn: int) -> list[TurnEvent]:
         return [event for key, event in self.store.log.items() if key.startswith(f"{turn}:")]
