@@ -264,13 +264,9 @@ class Invoker:
                     "The effect took place but could not be recorded.",
                     remedy="Repeat the call with the same Idempotency-Key to learn its state.",
                 ) from error
-            if (
-                insist
-                and not key.repeatable
-                and isinstance(error, SaafError)
-                and not _had_none(error)
-            ):
-                # A model that is told of a mere failure tries again, under another key.
+            # A model that is told of a mere failure tries again, under another key.
+            lost = isinstance(error, SaafError) and not _had_none(error) and not key.repeatable
+            if insist and lost:
                 raise outcome_unknown(key, attempt.call_id) from error
             raise
         self._audit.note(self._outcome(attempt, "ok"))

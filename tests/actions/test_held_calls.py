@@ -18,7 +18,7 @@ from saaf_autogen.actions.port import LocalPort
 from saaf_autogen.actions.tables import EffectRow
 from saaf_autogen.audit.tables import AuditEntryRow
 from saaf_autogen.auth.principal import Principal
-from saaf_autogen.errors import Conflict, OutcomeUnknown
+from saaf_autogen.errors import Conflict, OutcomeUnknown, Upstream
 from saaf_autogen.project import Project, read_deployment
 from saaf_autogen.testing import ManualClock
 
