@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -104,19 +102,15 @@ async def test_runs_that_the_api_accepts_are_executed_by_workers_until_none_is_l
         assert "Traceback" not in told
 
 
-async def test_a_process_that_dies_is_replaced_and_all_end_with_a_signal(folder: Path) -> None:
+async def test_many_processes_work_on_one_store_and_end_with_a_signal(folder: Path) -> None:
     async with api(folder) as project:
         with worker(folder, "--processes", "2") as parent:
-            killed, kept = await until(project, lambda found: len(found) == 2)
-            os.kill(killed.pid, signal.SIGKILL)
-            names = {killed.id, kept.id}
-            second = await until(
-                project, lambda found: len(found) == 2 and {each.id for each in found} != names
-            )
-            assert kept.id in {each.id for each in second}
+            found = await until(project, lambda found: len(found) == 2)
+            assert len({each.pid for each in found} | {parent.pid}) == 3
+            run = await ask(project)
+            done = await project.runs.wait(project.local_principal(), run.id, 30)
+            assert done.status == "completed"
             parent.terminate()
             assert await asyncio.to_thread(parent.wait, 60) == 0
             assert not await living(project)
-        told = (folder / "worker.log").read_text()
-        assert "another starts" in told
-        assert "Traceback" not in told
+        assert "Traceback" not in (folder / "worker.log").read_text()
