@@ -89,9 +89,15 @@ def live_ids(session: Session) -> list[str]:
 def mark_gone(session: Session, dead: Collection[str] = ()) -> list[str]:
     """Give up the workers whose lease is over, and those that are known to be ``dead``."""
     over = (WorkerRow.leased_until < store_time(session)) | WorkerRow.id.in_(dead)
+    # Whoever is at a row may be a process that was paused: others do not wait for it.
+    silent = (
+        select(WorkerRow.id)
+        .where(WorkerRow.state.in_(LIVE), over)
+        .with_for_update(skip_locked=True)
+    )
     gone = session.scalars(
         update(WorkerRow)
-        .where(WorkerRow.state.in_(LIVE), over)
+        .where(WorkerRow.id.in_(list(session.scalars(silent))))
         .values(state="gone")
         .returning(WorkerRow.id)
         .execution_options(synchronize_session=False)
@@ -100,11 +106,19 @@ def mark_gone(session: Session, dead: Collection[str] = ()) -> list[str]:
 
 
 def free_orphans(session: Session) -> list[tuple[str, int]]:
-    """Free the runs that no living worker holds; their ids, and how many died on each."""
+    """Free the runs that no living worker holds; their ids, and how many died on each.
+
+    Those that a transaction holds are left for the next time: it may be a paused process's.
+    """
     living = select(WorkerRow.id).where(WorkerRow.state.in_(LIVE))
+    orphans = (
+        select(RunRow.id)
+        .where(RunRow.status == "running", RunRow.worker.is_not(None), RunRow.worker.not_in(living))
+        .with_for_update(skip_locked=True)
+    )
     freed = session.execute(
         update(RunRow)
-        .where(RunRow.status == "running", RunRow.worker.is_not(None), RunRow.worker.not_in(living))
+        .where(RunRow.id.in_(list(session.scalars(orphans))))
         .values(worker=None, crashes=RunRow.crashes + 1)
         .returning(RunRow.id, RunRow.crashes)
         .execution_options(synchronize_session=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from saaf_autogen.db import Database
 from saaf_autogen.errors import AuditUnavailable
 from saaf_autogen.project import Project
 from tests.actions.test_held_calls import WHO, begun, held, rows, taken
+from tests.actions.test_held_calls import clock as clock
 from tests.actions.test_held_calls import project as project
 
 WAITS_S = 0.5
@@ -85,8 +86,8 @@ async def test_whoever_calls_for_himself_is_told_at_once(project: Project) -> No
 
 
 @pytest.fixture
-async def effects(postgres: Database, project: Project) -> AsyncIterator[EffectStore]:
-    yield EffectStore(postgres, project.clock, lease_s=60)
+async def effects(postgres: Database, project: Project) -> EffectStore:
+    return EffectStore(postgres, project.clock, lease_s=60)
 
 
 async def test_a_mark_whose_commit_was_lost_is_taken_back(
@@ -95,10 +96,13 @@ async def test_a_mark_whose_commit_was_lost_is_taken_back(
     """The server ends the connection right after the commit: nobody knows whether it was made."""
     key = EffectKey.of(WHO, "k", action="till.pay", arguments={"amount": 5}, effect="write")
 
+    lost: list[Any] = []
+
     def die(connection: Any) -> None:
-        event.remove(postgres.engine, "commit", die)
-        connection.connection.driver_connection.commit()
-        connection.connection.driver_connection.close()
+        if not lost:
+            lost.append(connection.connection.driver_connection)
+            lost[0].commit()
+            lost[0].close()
 
     event.listen(postgres.engine, "commit", die)
     with pytest.raises(OperationalError):
