@@ -105,7 +105,7 @@ def saaf(
         if apart:
             options = [*options, "--no-worker"]
         command = [*python, "serve", *place, "--port", str(port), *options]
-        environ = {"PYTHONPATH": str(Path.cwd())} | ({"SAAF_DATABASE_URL": url} if url else {})
+        environ = {"PYTHONPATH": os.environ.get("PYTHONPATH_HOST", str(Path.cwd()))} | ({"SAAF_DATABASE_URL": url} if url else {})
         ready = f"http://127.0.0.1:{port}/readyz"
         with ExitStack() as stack:
             api = stack.enter_context(_process(command, folder, ready, environ))

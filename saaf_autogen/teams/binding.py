@@ -12,6 +12,7 @@ from autogen_core import FunctionCall
 from autogen_core.models import CreateResult
 
 from saaf_autogen.actions.spec import ActionPort, ActionSpec
+from saaf_autogen.errors import SaafError
 from saaf_autogen.journal import CallKey, CallKind, CallUsage, Entry, Question, TurnHost
 
 __all__ = ["CallLedger", "TurnScope"]
@@ -46,17 +47,16 @@ class TurnScope:
         self._actions: list[ActionSpec] | None = None
         self._questions: dict[tuple[str, int, int], Question] = {}
         self._waiting: set[asyncio.Future[None]] = set()
+        self._failure: Exception | None = None
         self._in_flight = 0
+        self._tools = 0
         self._released = False
         self._settling: asyncio.TimerHandle | None = None
 
     @property
     def failure(self) -> Exception | None:
         """What failed first: AutoGen keeps only the text of exceptions."""
-        if not self.ended.done() or self.ended.cancelled():
-            return None
-        error = self.ended.exception()
-        return error if isinstance(error, Exception) else None
+        return self._failure
 
     def ledger(self, path: str) -> CallLedger:
         """The calls of the agent at a component path; its model and workbenches share it."""
@@ -69,11 +69,15 @@ class TurnScope:
                 self._actions = await self.port.list_actions()
             return self._actions
 
-    def fail(self, error: Exception) -> None:
-        """End the turn with what failed, unless it is ending already."""
-        if not self.ended.done():
-            self.ended.set_exception(error)
-            self.ended.exception()  # a turn may end before anybody looks
+    def fail(self, error: Exception, *, at_once: bool = False) -> None:
+        """End the turn with what failed first, once the tool calls in flight have ended.
+
+        No further call starts. A write that is cut off would leave nobody knowing its fate; but
+        whoever has lost the run waits for nothing. ``at_once``: whatever is in flight.
+        """
+        if self._failure is None and not self.ended.done():
+            self._failure = error
+        self._end_failing(at_once=at_once)
 
     @asynccontextmanager
     async def call(self, kind: CallKind) -> AsyncIterator[None]:
@@ -82,20 +86,32 @@ class TurnScope:
         It starts once the host permits it. When the turn is ending, it never does: whoever waits
         here is torn down with the team.
         """
-        if self._questions or self.ended.done():
+        if self._questions or self._failure or self.ended.done():
             await self.wait_for_the_end()
         self._in_flight += 1
+        permitted = 0
         try:
-            await self.demand(self.host.permit(kind))
+            await self._permit(kind)
+            permitted = kind == "tool"
+            self._tools += permitted
             yield
         finally:
             self._in_flight -= 1
+            self._tools -= permitted
+            self._end_failing()
             self._settle()
 
     async def demand(self, asked: Awaitable[None]) -> None:
-        """Ask something of the host; its refusal ends the turn, and this never returns."""
+        """Ask something of the host within a call; its refusal ends the turn at once."""
         try:
             await asked
+        except Exception as stop:  # the host's own failures must not become AutoGen's texts
+            self.fail(stop, at_once=True)
+            await self.wait_for_the_end()
+
+    async def _permit(self, kind: CallKind) -> None:
+        try:
+            await self.host.permit(kind)
         except Exception as stop:  # the host's own failures must not become AutoGen's texts
             self.fail(stop)
             await self.wait_for_the_end()
@@ -132,17 +148,25 @@ class TurnScope:
         for waiting in list(self._waiting):
             waiting.cancel()
 
+    def _end_failing(self, *, at_once: bool = False) -> None:
+        if self._failure is None or self.ended.done():
+            return
+        if at_once or self._tools == 0 or not isinstance(self._failure, SaafError):
+            self.ended.set_exception(self._failure)
+            self.ended.exception()  # a turn may end before anybody looks
+
     def _settle(self) -> None:
         """End with a question, a moment after the last call in flight has ended."""
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-        if self._questions and self._in_flight == 0 and not self.ended.done():
+        asking = self._questions and self._failure is None and not self.ended.done()
+        if asking and self._in_flight == 0:
             loop = asyncio.get_running_loop()
             self._settling = loop.call_later(_SETTLING_S, self._end_asking)
 
     def _end_asking(self) -> None:
-        if not self.ended.done():
+        if self._failure is None and not self.ended.done():
             self.ended.set_result(self._questions[min(self._questions)])
 
 

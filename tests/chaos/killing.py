@@ -16,6 +16,7 @@ __all__ = ["Kill", "Killer"]
 
 _PAUSE_S = (0.1, 1.0)
 _LATE_S = 0.3
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Killer:
     """``watch`` counts what happens in the world outside; after a random number, somebody dies.
 
     That is in the middle of a model call, right before an effect, or right after one, before its
-    answer; in every third case a moment later, wherever the process then is.
+    answer; in every third case a moment later, wherever the process then is. Most wait until the
+    one that died before is back; every fifth does not.
 
     Args:
         seed: of all choices.
@@ -50,6 +52,7 @@ class Killer:
         self._nodes: Sequence[Node] = ()
         self._store: Store | None = None
         self._next = 0
+        self._hasty = False
         self._starting: list[threading.Thread] = []
 
     @property
@@ -76,6 +79,8 @@ class Killer:
             self._count += 1
             if self._store is None or self._left == 0 or self._count < self._next:
                 return
+            if not self._hasty and any(each.is_alive() for each in self._starting):
+                return
             alive = [node for node in self._nodes if node.is_alive]
             if not alive:
                 return
@@ -97,13 +102,20 @@ class Killer:
         node.kill()
         held = self._store.held_by(node.pid) if self._store and node.executes else []
         self.kills.append(Kill(node.name, moment, at, held))
-        again = threading.Thread(target=self._again, args=(node,), daemon=True)
+        again = threading.Thread(target=self._again, args=(store, node), daemon=True)
         self._starting.append(again)
         again.start()
 
-    def _again(self, node: Node) -> None:
+    def _again(self, store: Store, node: Node) -> None:
         time.sleep(chance(node.name, len(node.started)).uniform(*_PAUSE_S))
         node.start()
+        while node.is_alive and not node.answers():
+            time.sleep(_LOOK_S)
+        while node.is_alive and node.executes and store.worker_of(node.pid) is None:
+            time.sleep(_LOOK_S)
+        with self._lock:
+            self._draw()
 
     def _draw(self) -> None:
+        self._hasty = self._random.random() < 1 / 5
         self._next = self._count + max(1, round(self._gap * self._random.uniform(0.4, 1.5)))

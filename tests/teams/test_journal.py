@@ -17,7 +17,7 @@ from saaf_autogen.errors import (
     SaafError,
     Unauthenticated,
 )
-from saaf_autogen.journal import Entry, Fenced, MemoryJournal, TurnEvent
+from saaf_autogen.journal import CallKind, Entry, Fenced, MemoryJournal, TurnEvent
 from saaf_autogen.teams.binding import TurnScope
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.models import ModelClient, ModelRegistry
@@ -478,3 +478,32 @@ async def test_stopping_one_branch_stops_the_calls_of_the_others() -> None:
                 site.executor.execute(request(site.definition, 1, None, start.state), host), 3
             )
         assert asyncio.all_tasks() == before
+
+
+async def test_a_budget_that_is_spent_lets_the_calls_in_flight_end_and_be_remembered() -> None:
+    config = assistant("a", workbench=workbench("a.*"), max_tool_iterations=3)
+    done: list[str] = []
+
+    async def slow() -> str:
+        await asyncio.sleep(0.3)
+        done.append("slow")
+        return "slept"
+
+    port = FunctionPort(a__slow=slow)
+    port.effects["a.slow"] = "write"
+
+    def script(body: dict[str, Any]) -> Reply:
+        return Calls([("a_slow", {}), ("a_slow", {})], ["x", "y"])
+
+    class Frugal(Host):
+        async def permit(self, kind: CallKind) -> None:
+            await super().permit(kind)
+            if self.permits.count("tool") > 1:
+                raise LimitReached("One tool call is enough.", extra={"reason": "tool_calls"})
+
+    async with Site(config, port, script) as site:
+        host = Frugal()
+        with pytest.raises(LimitReached):
+            await asyncio.wait_for(site.turn(host), 5)
+    assert done == ["slow"]
+    assert "0:tool:a:0:0" in memory_of(host).entries

@@ -16,7 +16,7 @@ from tests.chaos.site import Site, open_site
 __all__ = ["kills", "kills_on"]
 
 RECOVERY_P95_S = 15.0
-_MOMENTS_A_RUN = 15
+_MOMENTS_A_RUN = 10
 
 
 def kills(report: Report, place: Place) -> None:
@@ -51,8 +51,8 @@ def kills_on(
         crowd = Crowd(site, f"kill-{kind}")
         crowd.learn()
         killer.begin(nodes, site.store)
-        crowd.submit(runs)
-        ended = crowd.settle(60 + 2.5 * runs, also=lambda: killer.is_done)
+        crowd.submit(runs, until=lambda: killer.is_done)
+        ended = crowd.settle(120 + 2 * runs + 20 * deaths, also=lambda: killer.is_done)
         for node in nodes:
             site.ready(node)
         report.add(campaign, "all ended in time", ended, bound="True", ok=ended)
