@@ -105,7 +105,9 @@ def saaf(
         if apart:
             options = [*options, "--no-worker"]
         command = [*python, "serve", *place, "--port", str(port), *options]
-        environ = {"PYTHONPATH": os.environ.get("PYTHONPATH_HOST", str(Path.cwd()))} | ({"SAAF_DATABASE_URL": url} if url else {})
+        # A worker apart must know the API's address: it is the issuer of those whose runs it has.
+        environ = {"PYTHONPATH": str(Path.cwd()), "SAAF_URL": f"http://127.0.0.1:{port}"}
+        environ |= {"SAAF_DATABASE_URL": url} if url else {}
         ready = f"http://127.0.0.1:{port}/readyz"
         with ExitStack() as stack:
             api = stack.enter_context(_process(command, folder, ready, environ))

@@ -98,20 +98,9 @@ class Project:
             clock=clock,
             contexts=self._semantic,
         )
-        effects = EffectStore(
-            self.database, clock, lease_s=settings.limits.action_timeout_s + _EFFECT_MARGIN_S
-        )
-        self.invoker = Invoker(
-            registry=deployment.registry,
-            policy=self.policy,
-            contexts=self._contexts,
-            audit=self.audit,
-            effects=effects,
-            limits=settings.limits,
-            calls=self.limits.calls,
-            clock=clock,
-            standing=self.identity.standing,
-        )
+        lease_s = settings.limits.action_timeout_s + _EFFECT_MARGIN_S
+        effects = EffectStore(self.database, clock, lease_s=lease_s)
+        self.invoker = self._invoker(effects)
         self.models = ModelRegistry(settings.models, clock=clock)
         ground = RunGround(
             deployment,
@@ -130,6 +119,19 @@ class Project:
         self.runs = self._running.runs
         self.schedules = self._running.schedules
         self._started = False
+
+    def _invoker(self, effects: EffectStore) -> Invoker:
+        return Invoker(
+            registry=self.deployment.registry,
+            policy=self.policy,
+            contexts=self._contexts,
+            audit=self.audit,
+            effects=effects,
+            limits=self.settings.limits,
+            calls=self.limits.calls,
+            clock=self.clock,
+            standing=self.identity.standing,
+        )
 
     @classmethod
     async def open(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,23 +16,20 @@ from saaf_autogen.auth.standing import Standing
 from saaf_autogen.clock import Clock, SystemClock
 from saaf_autogen.db import Database
 from saaf_autogen.egress import EgressClient
-from saaf_autogen.errors import AuditUnavailable, SaafError, TimedOut
-from saaf_autogen.runs import batches, questions, store
+from saaf_autogen.errors import AuditUnavailable, SaafError
+from saaf_autogen.runs import batches, store
 from saaf_autogen.runs.answers import ResolveEffect, answer, refuse_agents
 from saaf_autogen.runs.engine import RunEngine
-from saaf_autogen.runs.event_log import read_events
-from saaf_autogen.runs.inputs import AnswerRequest, QuestionPage
+from saaf_autogen.runs.inputs import AnswerRequest
 from saaf_autogen.runs.intake import Intake, SecretFor
 from saaf_autogen.runs.model import (
     AgentLookup,
     Run,
-    RunEvent,
-    RunPage,
     RunRequest,
-    RunStatus,
     RunWork,
 )
-from saaf_autogen.runs.notifier import CALLBACKS, Notifier, rung
+from saaf_autogen.runs.notifier import CALLBACKS, Notifier
+from saaf_autogen.runs.reading import RunReader
 from saaf_autogen.settings import RunSettings
 
 __all__ = ["IN_PROCESS", "Asking", "RunService", "SecretFor"]
@@ -51,8 +48,8 @@ class Asking:
 IN_PROCESS = Asking("python")
 
 
-class RunService:
-    """Creates runs and reads them, for their owners alone.
+class RunService(RunReader):
+    """Creates runs, reads them, cancels and answers them, for their owners alone.
 
     Args:
         database: SAAF's store.
@@ -89,9 +86,7 @@ class RunService:
         release: str = "",
         resolve: ResolveEffect | None = None,
     ) -> None:
-        self._database = database
-        self._engine = engine
-        self._intake = Intake(
+        intake = Intake(
             agents,
             egress,
             secret_for,
@@ -100,13 +95,11 @@ class RunService:
             standing=standing,
             release=release,
         )
+        super().__init__(database, intake, notifier, clock or SystemClock(), poll_s=poll_s)
+        self._engine = engine
         self._settings = settings
         self._audit = audit
-        self._notifier = notifier
-        self._clock = clock or SystemClock()
-        self._poll_s = poll_s
         self._resolve = resolve
-        self._released = False
 
     async def create(
         self,
@@ -220,46 +213,6 @@ class RunService:
             self._engine.look()
         return run, created
 
-    async def _may_go_on(self, principal: Principal) -> bool:
-        """Whether a stream may: once it has begun, no refusal can be told but by its end."""
-        try:
-            await self._require(principal, "runs:read", "Following a run")
-        except SaafError:
-            return False
-        return True
-
-    async def get(self, principal: Principal, run_id: str) -> Run:
-        """A run of the caller; raises ``NotFound`` for any other."""
-        await self._require(principal, "runs:read", "Reading a run")
-        return await self._database.read(store.get, principal, run_id)
-
-    async def require(self, principal: Principal, run_id: str) -> None:
-        """Raise ``NotFound`` unless it is a run of the caller, who may read it."""
-        await self._require(principal, "runs:read", "Reading a run")
-        await self._database.read(store.has_ended, principal, run_id)
-
-    async def list(
-        self,
-        principal: Principal,
-        *,
-        status: RunStatus | None = None,
-        agent_id: str | None = None,
-        schedule_id: str | None = None,
-        cursor: str | None = None,
-        limit: int = 20,
-    ) -> RunPage:
-        """The caller's runs, newest first, ``limit`` (1 to 100) a page."""
-        await self._require(principal, "runs:read", "Reading runs")
-        return await self._database.read(
-            store.list_runs,
-            principal,
-            status=status,
-            agent_id=agent_id,
-            schedule_id=schedule_id,
-            cursor=cursor,
-            limit=limit,
-        )
-
     async def cancel(self, principal: Principal, run_id: str, *, by: Asking = IN_PROCESS) -> Run:
         """Ask for a run's end. It follows within a second; the answer may still say running.
 
@@ -279,13 +232,6 @@ class RunService:
         else:
             self._engine.cancel(run_id)
         return run
-
-    async def questions(
-        self, principal: Principal, run_id: str, *, cursor: str | None = None, limit: int = 20
-    ) -> QuestionPage:
-        """What a run of the caller asked of humans, newest first, ``limit`` (1 to 100) a page."""
-        await self._require(principal, "runs:read", "Reading a run's questions")
-        return await self._database.read(_questions, principal, run_id, cursor, limit)
 
     async def answer(
         self,
@@ -327,61 +273,6 @@ class RunService:
             self._notifier.notify(run_id)
             self._engine.look()
         return run
-
-    async def events(
-        self, principal: Principal, run_id: str, *, after: int = 0, limit: int = 500
-    ) -> Sequence[RunEvent]:
-        """The entries of a run's log after the one with id ``after``."""
-        await self._require(principal, "runs:read", "Reading a run's events")
-        _, events = await self._database.read(_look, principal, run_id, after, limit)
-        return events
-
-    async def stream(
-        self, principal: Principal, run_id: str, *, after: int = 0
-    ) -> AsyncIterator[RunEvent]:
-        """The log after ``after``, then what is added to it, up to the run's end.
-
-        It reads what is stored and nothing else: leaving it does nothing to the run, and whoever
-        comes back with the last id misses nothing.
-        """
-        await self._require(principal, "runs:read", "Following a run")
-        with self._notifier.listen(run_id) as news:
-            while True:
-                news.clear()
-                ended, batch = await self._database.read(_look, principal, run_id, after, _BATCH)
-                for event in batch:
-                    after = event.id
-                    yield event
-                    if event.last:
-                        return
-                # Who asks for what comes after the end would otherwise wait for ever.
-                if not batch and (ended or self._released):
-                    return
-                if not batch:
-                    await rung(news, self._poll_s)
-                # After what was sent, too: who reads slowly always has something left to read.
-                if not await self._may_go_on(principal):
-                    return
-
-    async def wait(self, principal: Principal, run_id: str, timeout_s: float) -> Run:
-        """The run at its end; raises ``TimedOut`` when that is not within ``timeout_s``."""
-        end = self._clock.monotonic() + timeout_s
-        with self._notifier.listen(run_id) as news:
-            while True:
-                news.clear()
-                run = await self.get(principal, run_id)
-                if run.ended:
-                    return run
-                left = end - self._clock.monotonic()
-                if left <= 0:
-                    raise TimedOut(
-                        "The run has not ended yet.", remedy="Wait again, or follow its stream."
-                    )
-                await rung(news, min(left, self._poll_s))
-
-    def release(self) -> None:
-        """End all streams within ``poll_s``: this host stops, and the next one resumes them."""
-        self._released = True
 
     def _create(
         self, session: Session, new: store.NewRun, record: AuditRecord, worker: str | None
@@ -484,22 +375,3 @@ class RunService:
         except SaafError as refusal:
             self._audit.note(replace(record, decision="denied", reason=refusal.detail))
             raise
-
-    async def _require(self, principal: Principal, scope: str, doing: str) -> Principal:
-        """The caller with what it holds now, which must include the scope."""
-        return await self._intake.require(principal, scope, doing)
-
-
-def _questions(
-    session: Session, principal: Principal, run_id: str, cursor: str | None, limit: int
-) -> QuestionPage:
-    run = store.get(session, principal, run_id)
-    return questions.list_questions(session, run.id, cursor=cursor, limit=limit)
-
-
-def _look(
-    session: Session, principal: Principal, run_id: str, after: int, limit: int
-) -> tuple[bool, list[RunEvent]]:
-    # The run first: one that has ended when it is read has its last event when the log is.
-    ended = store.has_ended(session, principal, run_id)
-    return ended, read_events(session, run_id, after=after, limit=limit)

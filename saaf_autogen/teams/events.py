@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,30 +17,33 @@ from autogen_agentchat.messages import (
     ToolCallRequestEvent,
 )
 
+from saaf_autogen.crypto import digest
 from saaf_autogen.journal import TurnEvent
 from saaf_autogen.teams.content import clean, clean_value, parse_content
 
 __all__ = ["TurnEvents", "message_text"]
 
+_MARK = 12
+
 
 class TurnEvents:
-    """Numbers the events of one turn, for each source by itself.
+    """Names the events of one turn.
 
-    An event's key is ``TURN:SOURCE:N``: agents that speak at the same time come in another order
-    when the turn is done again. A piece of text on its way has ``TURN:SOURCE:N.K``, so that
-    pieces, which differ each time, do not move the numbers of what stays.
+    Agents that speak at the same time come in another order when the turn is done again, so an
+    event is named by what it says: ``TURN:SOURCE:DIGEST:N``, with N counting what was said before
+    in the same words. A piece of text on its way is ``TURN:SOURCE:N.K``, the K-th after N events.
     """
 
     def __init__(self, turn: int) -> None:
         self._turn = turn
-        self._numbers: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._pieces: Counter[str] = Counter()
 
     def of(self, message: BaseAgentEvent | BaseChatMessage) -> Iterator[TurnEvent]:
         """The events of a message; none for AutoGen's internal ones."""
         if isinstance(message, ModelClientStreamingChunkEvent):
             source = message.source
-            key = f"{self._turn}:{source}:{self._numbers[source]}.{self._pieces[source]}"
+            key = f"{self._turn}:{source}:{self._told[source]}.{self._pieces[source]}"
             self._pieces[source] += 1
             piece = {"source": source, "content": clean(message.content)}
             yield TurnEvent("message.delta", key, piece)
@@ -74,10 +78,14 @@ class TurnEvents:
             yield self._event("message.completed", message.source, data)
 
     def _event(self, kind: Any, source: str, data: dict[str, Any]) -> TurnEvent:
-        key = f"{self._turn}:{source}:{self._numbers[source]}"
-        self._numbers[source] += 1
+        said = clean_value({"source": source, **data})
+        mark = digest(json.dumps([kind, said], sort_keys=True))[:_MARK]
+        name = f"{self._turn}:{source}:{mark}"
+        key = f"{name}:{self._told[name]}"
+        self._told[name] += 1
+        self._told[source] += 1
         self._pieces[source] = 0
-        return TurnEvent(kind, key, clean_value({"source": source, **data}))
+        return TurnEvent(kind, key, said)
 
 
 def message_text(message: object) -> str | None:

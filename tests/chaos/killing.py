@@ -45,7 +45,7 @@ class Killer:
     def __init__(self, seed: int, kills: int, gap: float) -> None:
         self.kills: list[Kill] = []
         self._random = chance(seed, "killer")
-        self._left = kills
+        self._wanted = self._left = kills
         self._gap = gap
         self._count = 0
         self._lock = threading.Lock()
@@ -58,7 +58,8 @@ class Killer:
     @property
     def is_done(self) -> bool:
         """Whether there were as many kills as there shall be."""
-        return self._left == 0 and not any(each.is_alive() for each in self._starting)
+        struck = len(self.kills) == self._wanted
+        return struck and not any(each.is_alive() for each in self._starting)
 
     def begin(self, nodes: Sequence[Node], store: Store) -> None:
         """From now on."""
@@ -90,21 +91,21 @@ class Killer:
             later = self._random.random() < 1 / 3
             self._left -= 1
             self._draw()
+            store = self._store
+            pause = self._random.uniform(0, _LATE_S)
         if later:
-            threading.Timer(
-                chance(self._count).uniform(0, _LATE_S), self._kill, (node, "later")
-            ).start()
+            threading.Timer(pause, self._kill, (store, node, "later")).start()
         else:
-            self._kill(node, moment)
+            self._kill(store, node, moment)
 
-    def _kill(self, node: Node, moment: str) -> None:
+    def _kill(self, store: Store, node: Node, moment: str) -> None:
         at = time.time()
         node.kill()
-        held = self._store.held_by(node.pid) if self._store and node.executes else []
-        self.kills.append(Kill(node.name, moment, at, held))
+        held = store.held_by(node.pid) if node.executes else []
         again = threading.Thread(target=self._again, args=(store, node), daemon=True)
         self._starting.append(again)
         again.start()
+        self.kills.append(Kill(node.name, moment, at, held))
 
     def _again(self, store: Store, node: Node) -> None:
         time.sleep(chance(node.name, len(node.started)).uniform(*_PAUSE_S))

@@ -231,7 +231,7 @@ class Durable:
         request = self._first()
         for _ in range(30):
             self.requests.append((request, list(self.answers)))
-            result = await self.turn(request, range(60) if crash else ())
+            result = await self.turn(request, range(99) if crash else ())
             if result.finished:
                 return self._story(result)
             request = self._next(request, result)

@@ -237,6 +237,14 @@ def asks_its_tool(body: dict[str, Any]) -> Reply:
     return Calls([(name, {"task": f"Help {speaker(body)} with {len(body['messages'])}."})])
 
 
+def asks_its_tool_twice(body: dict[str, Any]) -> Reply:
+    """As above, with the same task twice at once: the calls wait for one another."""
+    reply = asks_its_tool(body)
+    if isinstance(reply, Calls) and reply.calls[0][0] != "probe_note":
+        return Calls([(reply.calls[0][0], {"task": "Help."})] * 2)
+    return reply
+
+
 def structured(body: dict[str, Any]) -> Reply:
     if "response_format" not in body or (body.get("tools") and not called(body)):
         return works(body)
@@ -420,6 +428,23 @@ def _shapes() -> list[Shape]:
             stop="Maximum number of turns",
         ),
         Shape(
+            "crowded",
+            team(
+                "GraphFlow",
+                agent("s"),
+                agent("editor", tools=[writer], max_tool_iterations=3),
+                agent("boss", tools=[desk], max_tool_iterations=3),
+                agent("j"),
+                graph=graph(
+                    "s", s=[to("editor"), to("boss")], editor=[to("j")], boss=[to("j")], j=[]
+                ),
+            ),
+            TASK,
+            asks_its_tool_twice,
+            stop="Digraph execution is complete",
+            parallel=True,
+        ),
+        Shape(
             "structured",
             team(
                 "RoundRobinGroupChat",
@@ -568,6 +593,19 @@ _SAID: dict[str, tuple[tuple[str, str], ...]] = {
         ("x", "x saw 9"),
         ("y", "y saw 6"),
         ("boss", "boss saw 8"),
+    ),
+    "crowded": (
+        ("s", "s saw 2"),
+        *(("user", "Help."),) * 4,
+        ("writer", "writer saw 4"),
+        ("writer", "writer saw 8"),
+        ("editor", "editor saw 6"),
+        ("x", "x saw 4"),
+        ("y", "y saw 3"),
+        ("x", "x saw 9"),
+        ("y", "y saw 6"),
+        ("boss", "boss saw 6"),
+        ("j", "j saw 5"),
     ),
     "structured": (
         ("judge", '{"verdict":"judge saw 4","score":7}'),

@@ -12,7 +12,7 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import Team
 from autogen_agentchat.conditions import MaxMessageTermination, TimeoutTermination
-from autogen_agentchat.messages import MessageFactory, SelectorEvent
+from autogen_agentchat.messages import MessageFactory, SelectorEvent, TextMessage
 from autogen_agentchat.teams import BaseGroupChat, RoundRobinGroupChat
 from autogen_agentchat.teams._group_chat._magentic_one._magentic_one_orchestrator import (
     MagenticOneOrchestrator,
@@ -29,6 +29,7 @@ from pydantic import BaseModel
 from saaf_autogen.errors import ConfigurationError, TeamFailed
 from saaf_autogen.teams import inner_agents, magentic
 from saaf_autogen.teams.conditions import condition_state, restore_condition
+from saaf_autogen.teams.events import TurnEvents
 from saaf_autogen.teams.executor import TeamExecutor
 from saaf_autogen.teams.inner_agents import manager_of
 from saaf_autogen.teams.loading import LoadedAgent, load_agent
@@ -402,3 +403,23 @@ async def test_a_tool_of_agents_stands_beside_actions_in_one_agent() -> None:
     models = ScriptedModels(Shape("both", both, TASK, script))
     run = Run(TeamExecutor(models, lambda *_: port()), agent_file(both), TASK, Host())
     assert (await run.finish()).output == "done"
+
+
+async def test_two_loads_of_one_config_share_nothing_that_remembers() -> None:
+    for shape in SHAPES.values():
+        first, second = load_agent(shape.config), load_agent(shape.config)
+        assert not {id(item) for _, item in first.parts} & {id(item) for _, item in second.parts}
+
+
+def test_events_have_the_same_names_in_whatever_order_parallel_branches_come() -> None:
+    said = [
+        TextMessage(content=content, source=source)
+        for source, content in [("user", "a"), ("user", "b"), ("x", "a"), ("user", "a")]
+    ]
+    names = []
+    for order in (said, said[::-1]):
+        events = TurnEvents(3)
+        names.append({event.key for message in order for event in events.of(message)})
+    assert names[0] == names[1]
+    assert len(names[0]) == 4
+    assert all(name.startswith("3:") for name in names[0])

@@ -1,0 +1,168 @@
+"""The store falters at the worst moment: nothing is stuck, and nothing is asked in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+
+from saaf_autogen.db import Database
+from saaf_autogen.journal import CallUsage, Question, TurnHost, TurnRequest, TurnResult
+from saaf_autogen.runs import RunService, claims, store
+from saaf_autogen.runs.presence import Presence
+from saaf_autogen.runs.tables import RunRow
+from saaf_autogen.settings import RunSettings
+from tests.runs.house import ANN, House, Stores, ask, living
+from tests.runs.team import Team
+
+QUICK = RunSettings(lease_s=1, concurrency=1)
+
+
+class Faltering:
+    """The next transaction that ``chosen`` matches is answered with the loss of the connection.
+
+    ``done``: it is made, and its answer lost; otherwise it is not made.
+    """
+
+    def __init__(
+        self, database: Database, chosen: Callable[[Any, tuple[Any, ...]], bool], *, done: bool
+    ) -> None:
+        self._run = database.run
+        self._chosen = chosen
+        self._done = done
+        self.times = 0
+        database.run = self.run  # type: ignore[method-assign]  # the store as it falters
+
+    async def run(self, work: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.times or not self._chosen(work, args):
+            return await self._run(work, *args, **kwargs)
+        self.times += 1
+        if self._done:
+            await self._run(work, *args, **kwargs)
+        raise OperationalError("COMMIT", {}, Exception("the connection is gone"))
+
+
+def ends_a_run(work: Any, args: tuple[Any, ...]) -> bool:
+    return getattr(work, "__name__", "") == "_write" and args[-1].__name__ == "save"
+
+
+async def is_free_again(house: House) -> None:
+    async with asyncio.timeout(5):
+        while house.engine._taken:  # noqa: ASYNC110 - it changes in another thread
+            await asyncio.sleep(0.02)
+
+
+async def test_a_cancellation_that_the_store_cannot_take_at_once_is_stored_when_it_can(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team, QUICK) as house:
+        run = await house.service.create(ANN, ask("sleep 30"))
+        await team.until(lambda: len(team.turns) == 1)
+        falters = Faltering(house.database, ends_a_run, done=False)
+        await house.service.cancel(ANN, run.id)
+        assert (await house.service.wait(ANN, run.id, 5)).status == "cancelled"
+        assert falters.times == 1
+        await is_free_again(house)
+
+
+async def test_a_worker_that_lost_its_lease_while_it_stored_an_end_has_its_slot_back(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team, QUICK) as house:
+        falters = Faltering(house.database, ends_a_run, done=False)
+        run = await house.service.create(ANN, ask("turns 1"))
+        await team.until(lambda: falters.times == 1)
+        for control in house.engine._controls.values():
+            house.engine._tell(lambda control=control: control.stop("fenced"))
+        assert (await house.service.wait(ANN, run.id, 5)).status == "completed"
+        await is_free_again(house)
+
+
+@pytest.mark.parametrize("taken_by", [claims.claim, RunService._create])
+async def test_a_run_whose_taking_was_stored_but_never_answered_is_taken_up_all_the_same(
+    sqlite: Stores, team: Team, taken_by: Any
+) -> None:
+    def chosen(work: Any, args: tuple[Any, ...]) -> bool:
+        return getattr(work, "__func__", work) is taken_by
+
+    async with living(sqlite, team, QUICK, launch=False) as house:
+        falters = Faltering(house.database, chosen, done=True)
+        if taken_by is claims.claim:
+            await house.service.create(ANN, ask("turns 1"))
+            await house.engine.launch()
+        else:
+            await house.engine.launch()
+            with pytest.raises(SQLAlchemyError):
+                await house.service.create(ANN, ask("turns 1"))
+        await team.until(lambda: falters.times == 1)
+        (run,) = (await house.service.list(ANN)).data
+        ended = await house.service.wait(ANN, run.id, 8)
+        await is_free_again(house)
+    assert (ended.status, ended.attempts) == ("completed", 2)
+
+
+async def test_a_cancellation_that_came_before_a_question_ends_the_run(sqlite: Stores) -> None:
+    """The owner's word is stored, and the worker has not seen it when the team asks."""
+
+    class Asker:
+        house: House
+
+        async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
+            await host.permit("model")
+            host.used(CallUsage("model", "team/a", "default", 7, 1))
+            with self.house.database.transaction() as session:
+                now = self.house.engine._clock.now()
+                store.request_cancel(session, ANN, request.run, now)
+            question = Question("input", "0:input:team/a:0:0", "a", "Go on?")
+            return TurnResult(state=None, finished=False, question=question)
+
+    asker = Asker()
+    async with living(sqlite, asker, QUICK) as house:
+        asker.house = house
+        run = await house.service.create(ANN, ask("x"))
+        ended = await house.service.wait(ANN, run.id, 5)
+    assert (ended.status, ended.usage.prompt_tokens) == ("cancelled", 7)
+
+
+async def test_a_run_that_is_begun_while_its_worker_stops_is_free_for_others(
+    sqlite: Stores, team: Team
+) -> None:
+    async with living(sqlite, team, RunSettings(lease_s=9)) as house:
+        worker = house.engine.reserve()
+        assert worker
+        run, work, _ = await house.database.run(
+            store.create,
+            await house.service.prepare(ANN, ask("sleep 30")),
+            house.engine._clock.now(),
+            worker=worker,
+        )
+        assert work
+        await house.engine.drain()
+        house.engine.begin(work)
+        async with asyncio.timeout(3):
+            while house.engine._controls or house.engine._taken:  # noqa: ASYNC110 - elsewhere
+                await asyncio.sleep(0.02)
+        held = await house.database.read(
+            lambda session: session.scalars(select(RunRow.worker)).one()
+        )
+        assert (held, team.turns) == (None, [])
+        assert (await house.service.get(ANN, run.id)).status == "running"
+
+
+async def test_a_worker_that_cannot_register_leaves_no_lock_behind(
+    sqlite: Stores, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OperationalError("INSERT", {}, Exception("away"))
+
+    monkeypatch.setattr("saaf_autogen.runs.workers.register", refuse)
+    shown: list[Presence] = []
+    async with living(sqlite, team, QUICK, launch=False) as house:
+        shown.append(house.engine._presence)
+        with pytest.raises(OperationalError):
+            await house.engine.launch()
+    assert shown[0]._shown == {}
