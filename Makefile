@@ -6,7 +6,7 @@ UV := $(BIN)/uv
 LOCKED := --require-hashes --build-constraints requirements-build.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check-style bench-linking bench-guard bench-auth bench-runs guard-benign guard-attacks grants-page lock clean
+.PHONY: help demo serve test check-style bench-linking bench-guard bench-auth bench-runs chaos guard-benign guard-attacks grants-page lock clean
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 22
@@ -37,6 +37,9 @@ bench-auth: $(VENV)/.ready-dev  ## What identity costs: tokens, calls, tools; ag
 
 bench-runs: $(VENV)/.ready-dev  ## What durable runs cost, beside DBOS, Agno, Aegra, langgraph, AutoGen Studio, ADK
 	$(BIN)/python -m benchmarks.runs
+
+chaos: $(VENV)/.ready-dev  ## Runs under kill -9, pauses, lost stores and failing models; ARGS="--quick --seed 7"
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 guard-benign: $(VENV)/.ready-dev  ## False refusals over public query sets (data: benchmarks/guard)
 	$(BIN)/python -m benchmarks.guard.benign

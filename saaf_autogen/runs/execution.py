@@ -191,7 +191,11 @@ class RunExecution:
                 writer.forget(session)
             else:
                 row.usage = {**row.usage, "unfinished": usage}
-            if result.question is not None:
+            if result.question is not None and row.cancel_requested_at is not None:
+                # The owner's word came first, and nobody would hold the run to act on it.
+                writer.forget(session)
+                store.finish_row(session, row, "cancelled", now, delay_s=self._delay)
+            elif result.question is not None:
                 self._ask(session, row, result.question)
             elif result.finished:
                 output = clean_json(result.output)

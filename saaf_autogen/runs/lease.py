@@ -74,8 +74,12 @@ class Lease:
         worker = workers.NewWorker(
             self.id, socket.gethostname()[:255], os.getpid(), self._release, self._slots
         )
-        with self._database.transaction() as session:
-            workers.register(session, worker, self._lease_s)
+        try:
+            with self._database.transaction() as session:
+                workers.register(session, worker, self._lease_s)
+        except BaseException:
+            self._presence.hide(self.id)
+            raise
         self._until = started + self._lease_s
         self._alive = alive
         self._thread.start()

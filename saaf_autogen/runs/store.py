@@ -47,6 +47,7 @@ __all__ = [
     "get",
     "give_back",
     "has_ended",
+    "held_by",
     "keyed",
     "list_runs",
     "load",
@@ -249,6 +250,14 @@ def give_back(session: Session, hold: Hold, *, crashed: bool) -> int:
     row.worker = None
     row.crashes += crashed
     return row.crashes
+
+
+def held_by(session: Session, worker: str) -> list[Hold]:
+    """The holds of a worker, as the store knows them."""
+    query = select(RunRow.id, RunRow.epoch).where(
+        RunRow.worker == worker, RunRow.status == "running"
+    )
+    return [Hold(id_, worker, epoch) for id_, epoch in session.execute(query)]
 
 
 def finish(

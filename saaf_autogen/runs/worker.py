@@ -106,6 +106,7 @@ class Worker:
         self._closing = False
         self._more = False
         self._asked = 0.0
+        self._forgotten: set[Hold] = set()
 
     # --- as the API's loop sees it
 
@@ -201,9 +202,11 @@ class Worker:
         for task in background:
             task.cancel()
         await asyncio.wait(background)
-        if self._on_close:
-            await self._on_close()
-        await asyncio.to_thread(self._lease.end)
+        try:
+            if self._on_close:
+                await self._on_close()
+        finally:
+            await asyncio.to_thread(self._lease.end)
 
     async def _join(self) -> None:
         """Register as a worker, by a new name each time."""
@@ -240,8 +243,9 @@ class Worker:
             try:
                 await self._join()
                 return
-            except SQLAlchemyError as error:
-                _logger.warning("the store is not available (%s)", type(error).__name__)
+            # The store, or the disk with the folder where workers show themselves.
+            except (SQLAlchemyError, OSError) as error:
+                _logger.warning("the worker cannot join yet (%s)", type(error).__name__)
                 await asyncio.sleep(1)
 
     async def _tick(self) -> None:
@@ -256,6 +260,7 @@ class Worker:
                 if time.monotonic() - reaped >= self._settings.lease_s / _REAPS:
                     reaped = time.monotonic()
                     await self._database.run(self._reap)
+                    await self._free_forgotten()
                 await self._look_around()
             except SQLAlchemyError as error:
                 _logger.warning("the store is not available (%s)", type(error).__name__)
@@ -305,9 +310,24 @@ class Worker:
             self._give_up(session, run_id, crashes)
         self._presence.forget(gone)
 
+    async def _free_forgotten(self) -> None:
+        """Free the runs that are held here and not worked on, as two looks in a row found them.
+
+        The transaction that took or gave back such a run ended otherwise than its answer said.
+        """
+        held = await self._database.read(store.held_by, self._lease.id)
+        forgotten = {hold for hold in held if hold.run_id not in self._controls}
+        again, self._forgotten = forgotten & self._forgotten, forgotten - self._forgotten
+        for hold in again:
+            _logger.warning("%s was held and forgotten", hold)
+            await self._let_go(hold, crashed=False)
+
     def _begin(self, hold: Hold, work: RunWork | None = None) -> None:
         self._idle.clear()
         control = Control()
+        if self._closing:
+            # Taken while the worker was told to stop: nobody else would tell this one.
+            control.stop("closing")
         self._controls[hold.run_id] = control
         task = asyncio.create_task(self._work(hold, work, control))
         self._tasks.add(task)
@@ -318,6 +338,8 @@ class Worker:
             if control.reason is not None:
                 # No call starts any more; whoever stops the turn cancels this wait.
                 await asyncio.get_running_loop().create_future()
+            if hold.worker != self._lease.id:
+                raise Fenced(f"{hold.worker} was given up")
             await self._lease.permit()
 
         try:
@@ -349,7 +371,7 @@ class Worker:
         try:
             await self._database.run(give_back)
         except SQLAlchemyError:
-            _logger.warning("%s could not be given back; the lease will free it", hold)
+            _logger.warning("%s could not be given back yet", hold)
 
     def _give_up(self, session: Session, run_id: str, crashes: int) -> None:
         """End a run that host after host failed on."""

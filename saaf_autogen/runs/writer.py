@@ -173,9 +173,10 @@ class TurnWriter:
                     # The commit may have been made although its answer was lost.
                     self._careful = True
                     _logger.warning("the store is not available (%s)", type(error).__name__)
+                # Without the gate: it is shut for good when the run is being stopped, and that end
+                # is what waits to be written. Whether it may be, the hold says.
                 await asyncio.sleep(_RETRY_S[min(attempt, len(_RETRY_S) - 1)])
                 attempt += 1
-                await self._gate()
         if batch.events or work is not _nothing:
             self._notifier.notify(self._hold.run_id)
         self._stored = self._stored or bool(batch.entries)
