@@ -189,7 +189,11 @@ class Standing:
         if principal.issuer == self._issuer:
             return self._of_ours(principal)
         if principal.issuer not in self._trusted:
-            return _refused("gone", f"{principal.issuer} is not an issuer that is trusted here.")
+            return _refused(
+                "gone",
+                f"{principal.issuer} is not an issuer that is trusted here: this process knows "
+                f"itself as {self._issuer}.",
+            )
         return self._of_others(principal)
 
     def _of_ours(self, principal: Principal) -> _Answer:

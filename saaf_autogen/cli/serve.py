@@ -20,6 +20,7 @@ from saaf_autogen.cli.progress import sample_progress
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.project import GRACE_S
+from saaf_autogen.project.state import remember_address
 from saaf_autogen.settings import ServerSettings
 
 __all__ = ["offer_first_admin", "serve", "server_of"]
@@ -82,6 +83,7 @@ async def _host(
     server: _Server, project: Project, address: socket.socket, console: Console
 ) -> None:
     try:
+        remember_address(project.state, project.server.public_url)
         # Before uvicorn, which would tell a failure as a traceback.
         await project.start()
     except BaseException:

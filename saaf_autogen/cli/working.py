@@ -22,7 +22,7 @@ from saaf_autogen.db import is_away
 from saaf_autogen.project import Project, find_project, read_deployment
 from saaf_autogen.project.deployment import Deployment
 from saaf_autogen.project.project import GRACE_S
-from saaf_autogen.project.state import open_state
+from saaf_autogen.project.state import known_address, open_state, state_folder
 from saaf_autogen.project.stores import build_missing_samples, open_database
 from saaf_autogen.runs.releases import open_runs, release_of
 
@@ -46,10 +46,12 @@ def work(
     deployment = _with_slots(read_deployment(find_project(project)), slots)
     console = Console(highlight=False, soft_wrap=True)
     log_to_stderr()
+    server = server_of(deployment.settings.server)
+    if server.url is None:
+        # Rights belong to callers of the API's address: another one, and every run is refused.
+        server = server.model_copy(update={"url": known_address(state_folder(deployment))})
     with sample_progress(console) as progress:
-        opened = Project(
-            deployment, server=server_of(deployment.settings.server), progress=progress
-        )
+        opened = Project(deployment, server=server, progress=progress)
     asyncio.run(_work(opened, console, until_drained=until_drained, watched=watched))
 
 
@@ -88,7 +90,8 @@ async def _work(opened: Project, console: Console, *, until_drained: bool, watch
         release = release_of(opened.settings.runs, os.environ)
         console.print(
             f"[bold]SAAF[/] executes runs of [bold]{opened.settings.name}[/]: "
-            f"{opened.settings.runs.concurrency} at once, release {release or '(none)'}"
+            f"{opened.settings.runs.concurrency} at once, release {release or '(none)'}, "
+            f"for the API at {opened.server.public_url}"
         )
         await (_drained(opened, release, stop) if until_drained else stop.wait())
         _logger.info("stopping; runs that take longer than %d s continue elsewhere", GRACE_S)

@@ -12,10 +12,18 @@ from saaf_autogen.crypto import Sealer, write_private
 from saaf_autogen.errors import ConfigurationError
 from saaf_autogen.project.deployment import Deployment
 
-__all__ = ["STATE_VARIABLE", "ClientSecrets", "open_state", "state_folder"]
+__all__ = [
+    "STATE_VARIABLE",
+    "ClientSecrets",
+    "known_address",
+    "open_state",
+    "remember_address",
+    "state_folder",
+]
 
 STATE_VARIABLE = "SAAF_STATE"
 _CLIENTS_FILE = "clients.json"
+_ADDRESS_FILE = "address"
 
 
 def state_folder(deployment: Deployment) -> Path:
@@ -32,6 +40,19 @@ def open_state(deployment: Deployment) -> tuple[Path, Sealer]:
         return state, Sealer.load(state)
     except OSError as error:
         raise _unusable(state, error) from error
+
+
+def remember_address(state: Path, url: str) -> None:
+    """Keep the address of the API, for workers of this machine that are told none."""
+    write_private(state / _ADDRESS_FILE, f"{url}\n".encode())
+
+
+def known_address(state: Path) -> str | None:
+    """The address of the API that was last served from this state folder."""
+    try:
+        return (state / _ADDRESS_FILE).read_text(encoding="utf-8").strip() or None
+    except OSError:
+        return None
 
 
 class ClientSecrets:

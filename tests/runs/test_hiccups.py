@@ -7,14 +7,16 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import select
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from saaf_autogen.db import Database
 from saaf_autogen.journal import CallUsage, Question, TurnHost, TurnRequest, TurnResult
-from saaf_autogen.runs import RunService, claims, store
+from saaf_autogen.runs import Notifier, RunService, claims, store
+from saaf_autogen.runs.inputs import AnswerRequest
 from saaf_autogen.runs.presence import Presence
-from saaf_autogen.runs.tables import RunRow
+from saaf_autogen.runs.tables import JournalRow, RunRow, UsageRow
 from saaf_autogen.settings import RunSettings
 from tests.runs.house import ANN, House, Stores, ask, living
 from tests.runs.team import Team
@@ -76,8 +78,8 @@ async def test_a_worker_that_lost_its_lease_while_it_stored_an_end_has_its_slot_
         falters = Faltering(house.database, ends_a_run, done=False)
         run = await house.service.create(ANN, ask("turns 1"))
         await team.until(lambda: falters.times == 1)
-        for control in house.engine._controls.values():
-            house.engine._tell(lambda control=control: control.stop("fenced"))
+        (control,) = house.engine._controls.values()
+        house.engine._tell(lambda: control.stop("fenced"))
         assert (await house.service.wait(ANN, run.id, 5)).status == "completed"
         await is_free_again(house)
 
@@ -166,3 +168,74 @@ async def test_a_worker_that_cannot_register_leaves_no_lock_behind(
         with pytest.raises(OperationalError):
             await house.engine.launch()
     assert shown[0]._shown == {}
+
+
+async def test_what_a_turn_used_before_its_question_is_not_forgotten_when_it_is_cut_off_later(
+    sqlite: Stores,
+) -> None:
+    class Asker:
+        begun = 0
+
+        async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
+            self.begun += 1
+            if self.begun == 2:
+                await asyncio.sleep(30)
+            await host.permit("model")
+            host.used(CallUsage("model", "team/a", "default", 7, 1))
+            question = Question("input", "0:input:team/a:0:0", "a", "Go on?")
+            return TurnResult(state=None, finished=False, question=question)
+
+    asker = Asker()
+    async with living(sqlite, asker, QUICK) as house:
+        run = await house.service.create(ANN, ask("x"))
+        while (asked := (await house.service.get(ANN, run.id)).question) is None:
+            await asyncio.sleep(0.02)
+        await house.service.answer(ANN, run.id, asked.id, AnswerRequest(text="yes"))
+        while asker.begun < 2:  # noqa: ASYNC110 - it changes in another thread
+            await asyncio.sleep(0.02)
+        await house.service.cancel(ANN, run.id)
+        ended = await house.service.wait(ANN, run.id, 5)
+        with house.database.transaction() as session:
+            metered = session.scalars(select(UsageRow.prompt_tokens)).all()
+    assert (ended.status, ended.usage.prompt_tokens, metered) == ("cancelled", 7, [7])
+
+
+async def test_workers_that_die_count_only_for_the_turn_that_does_not_get_done(
+    sqlite: Stores, team: Team
+) -> None:
+    def die(session: Session) -> None:
+        for row in session.scalars(select(RunRow)):
+            row.worker, row.crashes = None, row.crashes + 1
+
+    async with living(sqlite, team, RunSettings(max_crashes=2)) as house:
+        run = await house.service.create(ANN, ask("slow 4"))
+        for turn in (1, 3):
+            await team.until(lambda turn=turn: len(team.turns) > turn)  # type: ignore[misc]  # a default binds it
+            await house.database.run(die)
+        ended = await house.service.wait(ANN, run.id, 10)
+        with house.database.transaction() as session:
+            crashes = session.scalars(select(RunRow.crashes)).one()
+    assert (ended.status, crashes) == ("completed", 0)
+
+
+def test_a_listener_whose_loop_has_closed_harms_nobody() -> None:
+    notifier = Notifier()
+
+    async def leave() -> Any:
+        listening = notifier.listen("run_1")
+        listening.__enter__()
+        return listening
+
+    abandoned = asyncio.run(leave())
+    notifier.notify("run_1")
+    abandoned.__exit__(None, None, None)
+
+
+async def test_an_error_of_the_store_tells_a_log_nothing_of_what_was_written(
+    stores: Stores, team: Team
+) -> None:
+    async with living(stores, team, launch=False) as house:
+        with pytest.raises(IntegrityError) as refused, house.database.transaction() as session:
+            secret = "what a customer told the agent"
+            session.execute(insert(JournalRow).values(run_id="x", place="p", data={"a": secret}))
+    assert "customer" not in str(refused.value)
