@@ -58,6 +58,8 @@ def create_app(project: Project) -> FastAPI:
     app.state.saaf = project
     components: dict[str, Any] = {}
     offers = project.identity.metadata
+    # Routes are tried in their order: first what is asked most.
+    app.include_router(runs.router, dependencies=[Depends(only_known_query)])
     app.include_router(oauth_router(issues=offers.issues, registers=offers.registers))
     app.include_router(pages_router(project))
     app.include_router(health.router)
@@ -65,7 +67,7 @@ def create_app(project: Project) -> FastAPI:
     app.router.routes.insert(0, action_route(project.invoker))
     if offers.issues:
         app.router.routes.insert(1, token_route())
-    for router in (agents.router, action_router(project.invoker), semantic.router, runs.router):
+    for router in (agents.router, action_router(project.invoker), semantic.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])
     for router in (batch.router, schedules.router):
         app.include_router(router, dependencies=[Depends(only_known_query)])

@@ -11,7 +11,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from saaf_autogen.api.actions import IdempotencyKey, check_key
 from saaf_autogen.api.addresses import client_address
 from saaf_autogen.api.security import Caller, security_of
-from saaf_autogen.auth.principal import Principal
 from saaf_autogen.errors import InvalidRequest
 from saaf_autogen.runs import Asking, Run, RunEvent, RunPage, RunRequest, RunService, RunStatus
 
@@ -33,12 +32,6 @@ async def _service(request: Request) -> RunService:
 Service = Annotated[RunService, Depends(_service)]
 
 
-async def _owned(run_id: str, service: Service, caller: Caller) -> Principal:
-    """The owner of a run, before a stream begins: afterwards no status could be told."""
-    await service.require(caller, run_id)
-    return caller
-
-
 async def _after(
     last_event_id: Annotated[str | None, Header()] = None,
     starting_after: Annotated[int | None, Query(ge=0)] = None,
@@ -49,6 +42,13 @@ async def _after(
     if not (last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 16):
         raise InvalidRequest("Last-Event-ID is not an id of this stream.")
     return int(last_event_id)
+
+
+async def _opened(
+    run_id: str, service: Service, caller: Caller, after: Annotated[int, Depends(_after)]
+) -> AsyncIterator[RunEvent]:
+    """The events of the caller's run, before their stream begins: then no status can be told."""
+    return await service.open_stream(caller, run_id, after=after)
 
 
 @router.post("", status_code=202, summary="Start a run of an agent", openapi_extra=RUN)
@@ -118,16 +118,13 @@ async def list_events(
     openapi_extra=READ,
 )
 async def stream_run(
-    run_id: str,
-    owner: Annotated[Principal, Depends(_owned)],
-    after: Annotated[int, Depends(_after)],
-    service: Service,
+    opened: Annotated[AsyncIterator[RunEvent], Depends(_opened)],
 ) -> AsyncIterator[ServerSentEvent]:
     """Every stored event after ``Last-Event-ID``, then new ones, until the run's last.
 
     Each has an integer id, stored before it was sent. Leaving never cancels the run.
     """
-    async for event in service.stream(owner, run_id, after=after):
+    async for event in opened:
         data: dict[str, Any] = event.model_dump(mode="json")
         yield ServerSentEvent(data=data, event=event.type, id=str(event.id))
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from saaf_autogen.cli.logs import log_to_stderr
 from saaf_autogen.cli.progress import sample_progress
-from saaf_autogen.cli.serve import server_of
+from saaf_autogen.cli.serve import server_of, spare_collections
 from saaf_autogen.cli.supervisor import INTERRUPTED, Supervisor, on_signals, passes
 from saaf_autogen.db import is_away
 from saaf_autogen.project import Project, find_project, read_deployment
@@ -87,6 +87,7 @@ async def _work(opened: Project, console: Console, *, until_drained: bool, watch
     try:
         # A release that is to end makes no new runs of its own.
         await opened.start(schedules=not until_drained)
+        spare_collections()
         release = release_of(opened.settings.runs, os.environ)
         console.print(
             f"[bold]SAAF[/] executes runs of [bold]{opened.settings.name}[/]: "

@@ -28,6 +28,15 @@ _MIGRATION_KEY = 0x5AAF_0002
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _IDLE_MS = 8_000
 _FRESH_S = 2.0
+# A server whose machine is gone answers nothing at all: unlimited, a heartbeat would wait for it
+# for a quarter of an hour, wherever its name leads by then. The URL may say otherwise.
+_PATIENCE: dict[str, int] = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 
 class Database:
@@ -136,7 +145,13 @@ def _with_driver(url: URL) -> URL:
 
 
 def _postgres(url: URL) -> Engine:
-    engine = create_engine(url, pool_size=10, max_overflow=20)
+    engine = create_engine(
+        url,
+        pool_size=10,
+        max_overflow=20,
+        connect_args={name: value for name, value in _PATIENCE.items() if name not in url.query},
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, record: Any) -> None:
@@ -174,7 +189,7 @@ def _ping_idle(engine: Engine) -> None:
 def _sqlite(url: URL) -> Engine:
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": 30}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

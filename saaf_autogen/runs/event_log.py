@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.orm import Session
 
 from saaf_autogen.crypto import digest
@@ -19,6 +19,13 @@ _MAX_KEY = 400
 _MAX_BATCH = 1_000
 # What an integer column takes; readers send whatever they like.
 _MAX_SEQ = 2**31 - 1
+# Made once: every reader of every stream asks it.
+_AFTER = (
+    select(RunEventRow.seq, RunEventRow.type, RunEventRow.data, RunEventRow.at)
+    .where(RunEventRow.run_id == bindparam("run_id"), RunEventRow.seq > bindparam("after"))
+    .order_by(RunEventRow.seq)
+    .limit(bindparam("most", type_=Integer))
+)
 
 
 def append(
@@ -58,15 +65,14 @@ def read_events(
     session: Session, run_id: str, *, after: int = 0, limit: int = 500
 ) -> list[RunEvent]:
     """The entries after the one with the id ``after``, in their order."""
-    query = (
-        select(RunEventRow.seq, RunEventRow.type, RunEventRow.data, RunEventRow.at)
-        .where(RunEventRow.run_id == run_id, RunEventRow.seq > min(max(after, 0), _MAX_SEQ))
-        .order_by(RunEventRow.seq)
-        .limit(min(max(limit, 1), _MAX_BATCH))
-    )
+    bounds = {
+        "run_id": run_id,
+        "after": min(max(after, 0), _MAX_SEQ),
+        "most": min(max(limit, 1), _MAX_BATCH),
+    }
     return [
         RunEvent(id=row.seq, type=row.type, data=row.data, at=row.at)
-        for row in session.execute(query)
+        for row in session.execute(_AFTER, bounds)
     ]
 
 

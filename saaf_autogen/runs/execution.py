@@ -24,11 +24,11 @@ from saaf_autogen.runs.model import EndStatus, RunWork
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier
 from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.runs.text import clean_json
-from saaf_autogen.runs.usage import Meter, prices_of
+from saaf_autogen.runs.usage import Meter, prices_of, used_in_all
 from saaf_autogen.runs.writer import Gate, TurnWriter, entries_of
 from saaf_autogen.settings import ModelSettings, RunSettings
 
-__all__ = ["Control", "RunExecution", "StopReason"]
+__all__ = ["Control", "RunExecution", "StopReason", "place_of"]
 
 _logger = logging.getLogger(__name__)
 StopReason = Literal["cancelled", "closing", "fenced"]
@@ -175,7 +175,7 @@ class RunExecution:
     async def _store(self, segment: _Segment, result: TurnResult, writer: TurnWriter) -> None:
         """The turn's end: its state, what it used, and the run's end or its question."""
         number, before = segment.number, segment.state
-        state = None if result.state is None else clean_json(result.state)
+        state = result.state
         if state is not None:
             segment.meter.turn_done()
         usage, active_s, now = segment.meter.state(), segment.active_s, self._clock.now()
@@ -188,6 +188,8 @@ class RunExecution:
                 row.usage = usage
                 history.add_turn(session, row, before, state, now)
                 row.turn += 1
+                # Workers die of many things in a long run's life; it got on, so not of this run.
+                row.crashes = 0
                 writer.forget(session)
             else:
                 row.usage = {**row.usage, "unfinished": usage}
@@ -225,7 +227,7 @@ class RunExecution:
         usage, active_s, now = segment.meter.state(), segment.active_s, self._clock.now()
 
         def save(session: Session, row: RunRow) -> None:
-            row.usage, row.active_s = usage, active_s
+            row.usage, row.active_s = used_in_all(row.usage, usage), active_s
             writer.forget(session)
             store.finish_row(session, row, status, now, error=error, delay_s=self._delay)
 
@@ -339,13 +341,16 @@ def _outcome(
     if isinstance(error, SaafError):
         return "failed", clean_json(error.problem())
     if error is not None:
-        # The text of a foreign error may hold secrets: its type and place are all that is kept.
-        frames = traceback.extract_tb(error.__traceback__)
-        place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
-        kind = type(error).__name__
-        _logger.error("run %s turn %d failed: %s at %s", run_id, segment.number, kind, place)
+        _logger.error("run %s turn %d failed: %s", run_id, segment.number, place_of(error))
         return "failed", _internal().problem()
     return task.result()
+
+
+def place_of(error: BaseException) -> str:
+    """The type and the place of a foreign error, for the log: its text may hold secrets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    return f"{type(error).__name__} at {place}"
 
 
 def _too_long(segment: _Segment) -> dict[str, Any]:

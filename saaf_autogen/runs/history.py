@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from saaf_autogen.runs.tables import RunRow, TurnRow
+from saaf_autogen.runs.text import clean_json
 
 __all__ = ["add_turn", "apply_change", "change_between", "state_of"]
 
@@ -59,7 +60,7 @@ def add_turn(
             run_id=row.id,
             turn=row.turn,
             tenant=row.tenant,
-            change=change_between(before, after),
+            change=clean_json(change_between(before, after)),
             at=now,
         )
     )

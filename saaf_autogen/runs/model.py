@@ -40,6 +40,8 @@ EndStatus = Literal["completed", "failed", "cancelled", "timed_out"]
 TERMINAL: frozenset[str] = frozenset({"completed", "failed", "cancelled", "timed_out"})
 _MAX_INPUT = 200_000
 _MAX_METADATA = 16_000
+# Beyond it, JSON's readers differ on what a number is.
+_MOST = 2**53 - 1
 
 
 class Webhook(BaseModel):
@@ -55,10 +57,10 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    tokens: Annotated[int, Field(ge=1)] | None = None
+    tokens: Annotated[int, Field(ge=1, le=_MOST)] | None = None
     usd: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    tool_calls: Annotated[int, Field(ge=1)] | None = None
-    turns: Annotated[int, Field(ge=1)] | None = None
+    tool_calls: Annotated[int, Field(ge=1, le=_MOST)] | None = None
+    turns: Annotated[int, Field(ge=1, le=_MOST)] | None = None
 
 
 class RunRequest(BaseModel):

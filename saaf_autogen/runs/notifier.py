@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 __all__ = ["CALLBACKS", "Notifier", "rung"]
 
@@ -24,7 +24,9 @@ class Notifier:
     def notify(self, topic: str) -> None:
         """Wake all who listen to a topic; safe from any thread."""
         for bell in tuple(self._waiting.get(topic, ())):
-            bell.loop.call_soon_threadsafe(bell.event.set)
+            # The loop of one that was abandoned is closed; whoever has news is not to suffer.
+            with suppress(RuntimeError):
+                bell.loop.call_soon_threadsafe(bell.event.set)
 
     @contextmanager
     def listen(self, topic: str) -> Iterator[asyncio.Event]:

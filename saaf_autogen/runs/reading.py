@@ -48,11 +48,6 @@ class RunReader:
         await self._require(principal, "runs:read", "Reading a run")
         return await self._database.read(store.get, principal, run_id)
 
-    async def require(self, principal: Principal, run_id: str) -> None:
-        """Raise ``NotFound`` unless it is a run of the caller, who may read it."""
-        await self._require(principal, "runs:read", "Reading a run")
-        await self._database.read(store.has_ended, principal, run_id)
-
     async def list(
         self,
         principal: Principal,
@@ -98,11 +93,28 @@ class RunReader:
         It reads what is stored and nothing else: leaving it does nothing to the run, and whoever
         comes back with the last id misses nothing.
         """
+        async for event in await self.open_stream(principal, run_id, after=after):
+            yield event
+
+    async def open_stream(
+        self, principal: Principal, run_id: str, *, after: int = 0
+    ) -> AsyncIterator[RunEvent]:
+        """As ``stream``, which refuses before it begins.
+
+        Raises:
+            InsufficientScope: the caller lacks ``runs:read``.
+            NotFound: the run is not the caller's.
+        """
         await self._require(principal, "runs:read", "Following a run")
+        first = await self._database.read(_look, principal, run_id, after, _BATCH)
+        return self._follow(principal, run_id, after, first)
+
+    async def _follow(
+        self, principal: Principal, run_id: str, after: int, look: tuple[bool, Sequence[RunEvent]]
+    ) -> AsyncIterator[RunEvent]:
         with self._notifier.listen(run_id) as news:
             while True:
-                news.clear()
-                ended, batch = await self._database.read(_look, principal, run_id, after, _BATCH)
+                ended, batch = look
                 for event in batch:
                     after = event.id
                     yield event
@@ -116,6 +128,8 @@ class RunReader:
                 # After what was sent, too: who reads slowly always has something left to read.
                 if not await self._may_go_on(principal):
                     return
+                news.clear()
+                look = await self._database.read(_look_again, principal, run_id, after, _BATCH)
 
     async def wait(self, principal: Principal, run_id: str, timeout_s: float) -> Run:
         """The run at its end; raises ``TimedOut`` when that is not within ``timeout_s``."""
@@ -159,7 +173,15 @@ def _questions(
 
 def _look(
     session: Session, principal: Principal, run_id: str, after: int, limit: int
-) -> tuple[bool, list[RunEvent]]:
+) -> tuple[bool, Sequence[RunEvent]]:
     # The run first: one that has ended when it is read has its last event when the log is.
     ended = store.has_ended(session, principal, run_id)
     return ended, read_events(session, run_id, after=after, limit=limit)
+
+
+def _look_again(
+    session: Session, principal: Principal, run_id: str, after: int, limit: int
+) -> tuple[bool, Sequence[RunEvent]]:
+    """As ``_look``, by an owner who was told of the run before: its events alone, if there are."""
+    events = read_events(session, run_id, after=after, limit=limit)
+    return (False, events) if events else _look(session, principal, run_id, after, limit)

@@ -15,7 +15,7 @@ from saaf_autogen.runs.limits import RunLimits
 from saaf_autogen.runs.tables import RunRow, UsageRow
 from saaf_autogen.settings import ModelSettings, PriceSettings
 
-__all__ = ["Meter", "ParticipantUsage", "RunUsage", "prices_of", "usage_rows"]
+__all__ = ["Meter", "ParticipantUsage", "RunUsage", "prices_of", "usage_rows", "used_in_all"]
 
 NANO = 1_000_000_000
 _NANO_PER_TOKEN = NANO / 1_000_000
@@ -223,6 +223,17 @@ def prices_of(models: Mapping[str, ModelSettings]) -> dict[str, PriceSettings | 
     }
 
 
+def used_in_all(stored: Mapping[str, Any], counted: dict[str, Any]) -> dict[str, Any]:
+    """What an ended run has used, when its last turn was cut off while it was done again.
+
+    Args:
+        stored: ``runs.usage``, with what the turn had used up to its question.
+        counted: what ``Meter.state`` gives: of that turn, what was recalled so far.
+    """
+    known = _latest(stored)
+    return dict(known) if _calls(known) > _calls(counted) else counted
+
+
 def usage_rows(row: RunRow, at: datetime) -> list[UsageRow]:
     """What an ended run used, for metering: a row for each participant and model.
 
@@ -263,6 +274,11 @@ def _counts_of(stored: Mapping[str, Any]) -> Iterator[tuple[str, str, _Count]]:
     for path, models in participants.items():
         for model, count in models.items():
             yield path, model, _Count(**count)
+
+
+def _calls(stored: Mapping[str, Any]) -> int:
+    models = sum(count.calls for _, _, count in _counts_of(stored))
+    return models + _whole(stored.get("tool_calls"))
 
 
 def _others(stored: Mapping[str, Any]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from saaf_autogen.errors import Unavailable
 from saaf_autogen.journal import Fenced
 from saaf_autogen.runs import claims, store, workers
 from saaf_autogen.runs.claims import ClaimRules
-from saaf_autogen.runs.execution import Control, RunExecution
+from saaf_autogen.runs.execution import Control, RunExecution, place_of
 from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.lease import Lease
 from saaf_autogen.runs.model import RunWork
@@ -186,6 +186,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(_THREADS, "saaf-runs"))
         self._wake, self._ended = asyncio.Event(), asyncio.Event()
+        self._looking = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
         self._ticked = time.monotonic()
@@ -201,7 +202,7 @@ class Worker:
         await self._ended.wait()
         for task in background:
             task.cancel()
-        await asyncio.wait(background)
+        await asyncio.wait([*background, *self._tasks], timeout=self._settings.lease_s)
         try:
             if self._on_close:
                 await self._on_close()
@@ -261,7 +262,8 @@ class Worker:
                     reaped = time.monotonic()
                     await self._database.run(self._reap)
                     await self._free_forgotten()
-                await self._look_around()
+                async with self._looking:
+                    await self._look_around()
             except SQLAlchemyError as error:
                 _logger.warning("the store is not available (%s)", type(error).__name__)
             # A boundary: the sweeper outlives whatever it meets.
@@ -348,8 +350,8 @@ class Worker:
         except Fenced:
             _logger.info("%s is not held here any more", hold)
         # A boundary: a fault of the host is no end of the run, unless it comes again and again.
-        except Exception:
-            _logger.exception("%s failed in the host", hold)
+        except Exception as error:
+            _logger.error("%s failed in the host: %s", hold, place_of(error))
             await self._let_go(hold, crashed=True)
         finally:
             if self._controls.get(hold.run_id) is control:
@@ -398,6 +400,9 @@ class Worker:
     async def _drain(self, grace_s: float) -> None:
         self._closing = True
         self._lease.drain()
+        # A look under way may still take up runs, which are to be stopped like the others.
+        async with self._looking:
+            pass
         if grace_s > 0:
             await rung(self._idle, grace_s)
         for control in self._controls.values():

@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 Gate = Callable[[], Awaitable[None]]
 """Returns when a call may start; raises ``Fenced`` when none may any more."""
 
-_LINGER_S = 0.01
+_LINGER_S = 0.025
 _MOST_WAITING = 500
 _RETRY_S = (0.1, 0.3, 1.0, 3.0)
 

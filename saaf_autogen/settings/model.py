@@ -303,7 +303,7 @@ class RunSettings(_Strict):
         default=9, ge=1, le=60, description="a worker silent for so long has lost its runs"
     )
     max_crashes: int = Field(
-        default=10, ge=1, description="workers that may die on a run before it is given up"
+        default=10, ge=1, description="workers that may die in one turn before its run is given up"
     )
     input_days: float = Field(
         default=30, gt=0, description="a human's answer is awaited for so long"

@@ -146,6 +146,20 @@ class Site:
         self.nodes[name] = node
         return self.ready(node.start())
 
+    def fleet(self) -> list[Node]:
+        """An API and two workers, started at the same time as an orchestrator would."""
+        api = Node("api", "api", self.folder, self.environ, self.logs)
+        self.environ["SAAF_URL"] = api.url
+        made = [
+            api,
+            *(Node(n, "worker", self.folder, self.environ, self.logs) for n in ("w1", "w2")),
+        ]
+        api.environ["SAAF_URL"] = api.url
+        self.nodes |= {node.name: node for node in made}
+        for node in made:
+            node.start()
+        return [self.ready(node) for node in made]
+
     def ready(self, node: Node) -> Node:
         """Wait until a process that was started works."""
         node.wait_ready()

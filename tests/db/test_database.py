@@ -35,3 +35,20 @@ async def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
         )
     assert count == 0
     database.close()
+
+
+async def test_a_server_that_falls_silent_is_not_waited_for_without_end(postgres: Database) -> None:
+    def parameters(database: Database) -> dict[str, str]:
+        with database.engine.connect() as connection:
+            found: dict[str, str] = connection.connection.dbapi_connection.info.get_parameters()  # type: ignore[union-attr]  # psycopg's
+        return found
+
+    limits = parameters(postgres)
+    assert limits["connect_timeout"] == "10"
+    assert limits["tcp_user_timeout"] == "15000"
+    assert limits["keepalives_idle"] == "10"
+    patient = Database(
+        postgres.url.update_query_dict({"connect_timeout": "60"}).render_as_string(False)
+    )
+    assert parameters(patient)["connect_timeout"] == "60"
+    patient.close()

@@ -167,7 +167,7 @@ async def test_no_more_runs_than_slots_execute_at_once_and_none_is_left(
 ) -> None:
     async with living(stores, team, RunSettings(concurrency=3)) as house:
         runs = await asyncio.gather(
-            *(house.service.create(ANN, ask("sleep 0.05")) for _ in range(12))
+            *(house.service.create(ANN, ask("sleep 0.2")) for _ in range(12))
         )
         ended = [await house.service.wait(ANN, run.id, 20) for run in runs]
     assert {run.status for run in ended} == {"completed"}

@@ -43,11 +43,7 @@ def kills_on(
         place.folder(f"kills-{kind}"), place.seed, database=place.database(kind), runs=slots,
         watch=killer.watch,
     ) as site:  # fmt: skip
-        nodes = (
-            [site.node("host", "both")]
-            if kind == "sqlite"
-            else [site.node("api", "api"), site.node("w1", "worker"), site.node("w2", "worker")]
-        )
+        nodes = [site.node("host", "both")] if kind == "sqlite" else site.fleet()
         crowd = Crowd(site, f"kill-{kind}")
         crowd.learn()
         killer.begin(nodes, site.store)

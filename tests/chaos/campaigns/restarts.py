@@ -30,9 +30,7 @@ def restarts_of(report: Report, place: Place, *, times: int, runs: int) -> None:
         place.folder("restarts"), place.seed, database=server.new_database(),
         runs={"concurrency": 8},
     ) as site:  # fmt: skip
-        site.node("api", "api")
-        site.node("w1", "worker")
-        site.node("w2", "worker")
+        site.fleet()
         crowd = Crowd(site, "restart")
         crowd.learn()
         # Slow enough that there is work under way at each restart.

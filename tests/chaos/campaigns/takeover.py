@@ -31,10 +31,9 @@ def takeover_on(report: Report, place: Place, kind: str, *, runs: int, lease_s: 
     report.begin(campaign)
     with open_site(
         place.folder(f"takeover-{kind}"), place.seed, database=place.database(kind),
-        runs={"concurrency": 8, "lease_s": lease_s},
+        runs={"concurrency": 5, "lease_s": lease_s},
     ) as site:  # fmt: skip
-        site.node("api", "api")
-        first, second = site.node("w1", "worker"), site.node("w2", "worker")
+        _, first, second = site.fleet()
         crowd = Crowd(site, f"take-{kind}")
         crowd.learn()
         # Slow enough that a worker is surely in the middle of its runs.
@@ -88,7 +87,7 @@ def _pause(
 def _busy(site: Site, node: Node) -> list[HeldRun]:
     """Wait until a worker holds several runs and has begun to call for them."""
     deadline = time.monotonic() + 30
-    while len(held := site.store.held_by(node.pid)) < 3:
+    while len(held := site.store.held_by(node.pid)) < 2:
         assert time.monotonic() < deadline, f"{node.name} took up no runs"
         time.sleep(0.05)
     time.sleep(0.5)
