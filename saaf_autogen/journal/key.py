@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from saaf_autogen.crypto import digest
+
 __all__ = ["CallKey", "CallKind"]
 
 CallKind = Literal["model", "tool", "input"]
+# What is stored of a place is bounded, and teams may be nested deeply under long names.
+_MAX_PATH = 400
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class CallKey:
     @property
     def place(self) -> str:
         """Its name within the run: what the journal stores it under."""
-        name = f"{self.turn}:{self.kind}:{self.path}:{self.ordinal}:{self.index}"
+        path = self.path if len(self.path) <= _MAX_PATH else digest(self.path)
+        name = f"{self.turn}:{self.kind}:{path}:{self.ordinal}:{self.index}"
         return f"{name}~{self.attempt}" if self.attempt else name
 
     def again(self) -> CallKey:

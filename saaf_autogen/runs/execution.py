@@ -39,9 +39,14 @@ _RETRY_S = (0.1, 0.3, 1.0, 3.0)
 
 
 class Control:
-    """The reins of one execution; used from the worker's own event loop."""
+    """The reins of one execution; used from the worker's own event loop.
+
+    Attributes:
+        active_s: how long the run was at work, once its execution has ended.
+    """
 
     def __init__(self) -> None:
+        self.active_s: float | None = None
         self.stopped: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
 
     def stop(self, reason: StopReason) -> None:
@@ -105,12 +110,14 @@ class RunExecution:
         if work.cancel_requested:
             control.stop("cancelled")
         segment = _Segment(work, Meter(work.limits, self._prices, work.usage))
-        while True:
-            if control.reason == "closing":
-                return False
-            over = await self._turn(segment, control, gate)
-            if over is not None:
-                return over
+        try:
+            while control.reason != "closing":
+                over = await self._turn(segment, control, gate)
+                if over is not None:
+                    return over
+            return False
+        finally:
+            control.active_s = segment.active_s
 
     async def _turn(self, segment: _Segment, control: Control, gate: Gate) -> bool | None:
         """One turn and its storing; as ``work_off``, or None when the next turn may come."""

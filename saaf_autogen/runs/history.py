@@ -6,6 +6,7 @@ write n² bytes; written as changes, what is stored grows as the conversation do
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +31,7 @@ def change_between(before: Any, after: Any) -> dict[str, Any] | None:
         return _fields(before, after)
     if isinstance(before, list) and isinstance(after, list):
         count = len(before)
-        if len(after) > count and count and after[:count] == before:
+        if len(after) > count and count and _same(before, after[:count]):
             return {_MORE: after[count:]}
     return None if _same(before, after) else {_SET: after}
 
@@ -89,5 +90,8 @@ def _fields(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | N
 
 
 def _same(before: Any, after: Any) -> bool:
-    # In JSON, 1 and true are not the same, nor are 1 and 1.0 to whoever reads them.
-    return type(before) is type(after) and bool(before == after)
+    # In JSON, 1 and true are not the same, nor are 1 and 1.0 to whoever reads them; in Python
+    # they are equal, at whatever depth.
+    if type(before) is not type(after) or before != after:
+        return False
+    return not isinstance(before, list) or json.dumps(before) == json.dumps(after)

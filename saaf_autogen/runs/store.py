@@ -241,14 +241,18 @@ def _work(session: Session, row: RunRow, hold: Hold, principal: Principal) -> Ru
     )
 
 
-def give_back(session: Session, hold: Hold, *, crashed: bool) -> int:
-    """Let go of a run, for any worker to take up; how often its execution has broken down."""
+def give_back(session: Session, hold: Hold, *, crashed: bool, active_s: float | None = None) -> int:
+    """Let go of a run, for any worker to take up; how often its execution has broken down.
+
+    ``active_s`` are the seconds that it was at work up to now, or else up to its last turn.
+    """
     try:
         row = require_hold(session, hold)
     except Fenced:
         return 0
     row.worker = None
     row.crashes += crashed
+    row.active_s = row.active_s if active_s is None else active_s
     return row.crashes
 
 

@@ -39,6 +39,8 @@ _POLL_S = 0.25
 _TICK_S = 0.5
 _THREADS = 24
 _REAPS = 3
+# One that was just stored is begun in a moment, however busy the API's loop is.
+_FORGOTTEN_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ class Worker:
         self._closing = False
         self._more = False
         self._asked = 0.0
-        self._forgotten: set[Hold] = set()
+        self._forgotten: dict[Hold, float] = {}
 
     # --- as the API's loop sees it
 
@@ -313,16 +315,21 @@ class Worker:
         self._presence.forget(gone)
 
     async def _free_forgotten(self) -> None:
-        """Free the runs that are held here and not worked on, as two looks in a row found them.
+        """Free the runs that are held here and have not been worked on for some seconds.
 
         The transaction that took or gave back such a run ended otherwise than its answer said.
         """
         held = await self._database.read(store.held_by, self._lease.id)
-        forgotten = {hold for hold in held if hold.run_id not in self._controls}
-        again, self._forgotten = forgotten & self._forgotten, forgotten - self._forgotten
-        for hold in again:
-            _logger.warning("%s was held and forgotten", hold)
-            await self._let_go(hold, crashed=False)
+        now = time.monotonic()
+        self._forgotten = {
+            hold: self._forgotten.get(hold, now)
+            for hold in held
+            if hold.run_id not in self._controls
+        }
+        for hold, since in self._forgotten.items():
+            if now - since >= _FORGOTTEN_S:
+                _logger.warning("%s was held and forgotten", hold)
+                await self._let_go(hold, crashed=False)
 
     def _begin(self, hold: Hold, work: RunWork | None = None) -> None:
         self._idle.clear()
@@ -346,13 +353,13 @@ class Worker:
 
         try:
             if not await self._execution.work_off(hold, work, control, gate):
-                await self._let_go(hold, crashed=False)
+                await self._let_go(hold, crashed=False, active_s=control.active_s)
         except Fenced:
             _logger.info("%s is not held here any more", hold)
         # A boundary: a fault of the host is no end of the run, unless it comes again and again.
         except Exception as error:
             _logger.error("%s failed in the host: %s", hold, place_of(error))
-            await self._let_go(hold, crashed=True)
+            await self._let_go(hold, crashed=True, active_s=control.active_s)
         finally:
             if self._controls.get(hold.run_id) is control:
                 del self._controls[hold.run_id]
@@ -362,11 +369,11 @@ class Worker:
             if self._more:
                 self._wake.set()
 
-    async def _let_go(self, hold: Hold, *, crashed: bool) -> None:
+    async def _let_go(self, hold: Hold, *, crashed: bool, active_s: float | None = None) -> None:
         """Whatever was not brought to an end is for any worker to take up."""
 
         def give_back(session: Session) -> None:
-            crashes = store.give_back(session, hold, crashed=crashed)
+            crashes = store.give_back(session, hold, crashed=crashed, active_s=active_s)
             if crashed:
                 self._give_up(session, hold.run_id, crashes)
 

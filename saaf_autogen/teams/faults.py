@@ -98,7 +98,7 @@ def install() -> None:
     """Apply every cure; doing it again changes nothing."""
     check_autogen()
     # Only now: another AutoGen may lack the private modules that these import.
-    from saaf_autogen.teams import inner_agents, magentic
+    from saaf_autogen.teams import economies, inner_agents, magentic
 
     # The runtime's spans carry whole messages.
     os.environ["AUTOGEN_DISABLE_RUNTIME_TRACING"] = "true"
@@ -109,6 +109,7 @@ def install() -> None:
     TextMentionTermination._to_config = _text_mention_to_config  # type: ignore[method-assign, assignment]  # the cure itself
     inner_agents.install()
     magentic.install()
+    economies.install()
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(known, _Discreet) for known in logger.filters):

@@ -53,6 +53,7 @@ _METHODS = (
         "self cancellation_token",
     ),
     ("autogen_core.ComponentLoader.load_component", "model expected"),
+    ("autogen_core.RoutedAgent._discover_handlers", ""),
     (
         "autogen_core.SingleThreadedAgentRuntime.try_get_underlying_agent_instance",
         "self id type",
@@ -93,6 +94,7 @@ _ATTRIBUTES = (
     ),
     (f"{_TEAMS}._selector_group_chat.SelectorGroupChatManager", "_model_context"),
     ("autogen_core.SingleThreadedAgentRuntime", "_background_tasks _run_context"),
+    ("autogen_core._telemetry.TraceHelper", "tracer_provider"),
     (f"{_RUNTIME}.RunContext", "_run_task"),
     ("autogen_core.model_context.ChatCompletionContext", "_initial_messages _messages"),
     ("autogen_core.tools.StaticWorkbench", "_tools"),

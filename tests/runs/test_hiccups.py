@@ -12,7 +12,15 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from sqlalchemy.orm import Session
 
 from saaf_autogen.db import Database
-from saaf_autogen.journal import CallUsage, Question, TurnHost, TurnRequest, TurnResult
+from saaf_autogen.journal import (
+    CallKey,
+    CallUsage,
+    Entry,
+    Question,
+    TurnHost,
+    TurnRequest,
+    TurnResult,
+)
 from saaf_autogen.runs import Notifier, RunService, claims, store
 from saaf_autogen.runs.inputs import AnswerRequest
 from saaf_autogen.runs.presence import Presence
@@ -252,3 +260,34 @@ async def test_an_error_of_the_store_holds_no_parameters(stores: Stores, team: T
         with pytest.raises(DBAPIError) as refused, house.database.transaction() as session:
             session.execute(text("SELECT :said FROM nothing"), {"said": "hunter2"})
     assert "hunter2" not in str(refused.value)
+
+
+async def test_time_at_work_counts_over_all_the_hosts_that_stop_in_good_order(
+    stores: Stores,
+) -> None:
+    class Sleeper:
+        async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
+            await asyncio.sleep(60)
+            raise AssertionError(f"{host} waited for it")
+
+    settings = RunSettings(timeout_s=1.5)
+    async with living(stores, Sleeper(), settings) as house:
+        run = await house.service.create(ANN, ask("x"))
+        await asyncio.sleep(1)
+    async with living(stores, Sleeper(), settings) as house:
+        assert (await house.service.wait(ANN, run.id, 1.2)).status == "timed_out"
+
+
+async def test_calls_deep_within_teams_of_long_names_are_remembered(stores: Stores) -> None:
+    class Deep:
+        async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
+            for agent in ("c" * 300, "d" * 300):
+                key = CallKey(request.run, request.turn, f"team/{'b' * 300}/{agent}", 0, 0)
+                assert host.journal.recall(key) is None
+                host.journal.record(key, Entry("d", {"content": agent, "is_error": False}))
+            await host.journal.settle()
+            return TurnResult(state={}, finished=True, output="done")
+
+    async with living(stores, Deep(), QUICK) as house:
+        run = await house.service.create(ANN, ask("x"))
+        assert (await house.service.wait(ANN, run.id, 5)).status == "completed"

@@ -68,7 +68,14 @@ def test_dollars_are_not_limited_where_a_model_has_no_price() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"tokens": 0}, {"tokens": 10**400}, {"usd": -1}, {"turns": 1.5}, {"usd": float("inf")}, {"euros": 5}],
+    [
+        {"tokens": 0},
+        {"tokens": 10**400},
+        {"usd": -1},
+        {"turns": 1.5},
+        {"usd": float("inf")},
+        {"euros": 5},
+    ],
 )
 def test_a_budget_that_is_none_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="budget"):

@@ -77,4 +77,4 @@ def test_the_check_runs_before_any_cure_is_applied() -> None:
     from saaf_autogen.teams import faults
 
     body = inspect.getsource(faults.install)
-    assert body.index("check_autogen()") < body.index("import inner_agents")
+    assert body.index("check_autogen()") < body.index("import economies")
