@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, select
+from sqlalchemy import Integer, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from saaf_autogen.crypto import digest
@@ -13,7 +14,7 @@ from saaf_autogen.runs.model import RunEvent
 from saaf_autogen.runs.tables import RunEventRow, RunRow
 from saaf_autogen.runs.text import canonical, clean_json, clean_text
 
-__all__ = ["append", "append_new", "read_events"]
+__all__ = ["append", "append_all_new", "append_new", "read_events"]
 
 _MAX_KEY = 400
 _MAX_BATCH = 1_000
@@ -46,19 +47,33 @@ def append(
             return found.seq
         attempt += 1
         name = f"{base}~{attempt}"
-    _insert(session, run, kind, name, content, mark, now)
+    session.add(RunEventRow(**_row(run, kind, name, content, mark, now)))
+    session.flush()
     return run.last_event
 
 
 def append_new(
     session: Session, run: RunRow, kind: str, key: str, data: dict[str, Any], now: datetime
-) -> int:
-    """As ``append``, for a key that certainly is not there yet."""
-    content = clean_json(data)
-    name = clean_text(key)
-    name = name if len(name) <= _MAX_KEY else digest(name)
-    _insert(session, run, kind, name, content, digest(canonical([kind, content])), now)
-    return run.last_event
+) -> None:
+    """As ``append``, for a key that certainly is not there yet, of a run that is stored."""
+    append_all_new(session, run, [(kind, key, data)], now)
+
+
+def append_all_new(
+    session: Session,
+    run: RunRow,
+    events: Iterable[tuple[str, str, dict[str, Any]]],
+    now: datetime,
+) -> None:
+    """As ``append_new``, for many as (type, key, data), in one statement."""
+    rows = []
+    for kind, key, data in events:
+        content = clean_json(data)
+        name = clean_text(key)
+        name = name if len(name) <= _MAX_KEY else digest(name)
+        rows.append(_row(run, kind, name, content, digest(canonical([kind, content])), now))
+    # On the connection itself: the session would first write what is not whole yet.
+    session.connection().execute(insert(RunEventRow), rows)
 
 
 def read_events(
@@ -76,28 +91,20 @@ def read_events(
     ]
 
 
-def _insert(
-    session: Session,
-    run: RunRow,
-    kind: str,
-    name: str,
-    content: Any,
-    mark: str,
-    now: datetime,
-) -> None:
+def _row(
+    run: RunRow, kind: str, name: str, content: Any, mark: str, now: datetime
+) -> dict[str, Any]:
     run.last_event += 1
-    session.add(
-        RunEventRow(
-            run_id=run.id,
-            seq=run.last_event,
-            tenant=run.tenant,
-            key=name,
-            type=kind,
-            data=content,
-            digest=mark,
-            at=now,
-        )
-    )
+    return {
+        "run_id": run.id,
+        "seq": run.last_event,
+        "tenant": run.tenant,
+        "key": name,
+        "type": kind,
+        "data": content,
+        "digest": mark,
+        "at": now,
+    }
 
 
 def _find(session: Session, run_id: str, key: str) -> RunEventRow | None:

@@ -43,10 +43,12 @@ class Control:
 
     Attributes:
         active_s: how long the run was at work, once its execution has ended.
+        usage: what it had used by then, as ``Meter.state``.
     """
 
     def __init__(self) -> None:
         self.active_s: float | None = None
+        self.usage: dict[str, Any] | None = None
         self.stopped: asyncio.Future[StopReason] = asyncio.get_running_loop().create_future()
 
     def stop(self, reason: StopReason) -> None:
@@ -117,7 +119,7 @@ class RunExecution:
                     return over
             return False
         finally:
-            control.active_s = segment.active_s
+            control.active_s, control.usage = segment.active_s, segment.meter.state()
 
     async def _turn(self, segment: _Segment, control: Control, gate: Gate) -> bool | None:
         """One turn and its storing; as ``work_off``, or None when the next turn may come."""

@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from saaf_autogen.runs.tables import RunRow, TurnRow
@@ -56,15 +56,15 @@ def add_turn(
     session: Session, row: RunRow, before: Any, after: dict[str, Any], now: datetime
 ) -> None:
     """Store what the turn ``row.turn`` changed."""
-    session.add(
-        TurnRow(
-            run_id=row.id,
-            turn=row.turn,
-            tenant=row.tenant,
-            change=clean_json(change_between(before, after)),
-            at=now,
-        )
-    )
+    turn = {
+        "run_id": row.id,
+        "turn": row.turn,
+        "tenant": row.tenant,
+        "change": clean_json(change_between(before, after)),
+        "at": now,
+    }
+    # On the connection itself: the session would first write what is not whole yet.
+    session.connection().execute(insert(TurnRow), turn)
 
 
 def state_of(session: Session, run_id: str) -> dict[str, Any] | None:

@@ -106,15 +106,18 @@ class RunReader:
             NotFound: the run is not the caller's.
         """
         await self._require(principal, "runs:read", "Following a run")
-        first = await self._database.read(_look, principal, run_id, after, _BATCH)
-        return self._follow(principal, run_id, after, first)
+        await self._database.read(store.has_ended, principal, run_id)
+        return self._follow(principal, run_id, after)
 
     async def _follow(
-        self, principal: Principal, run_id: str, after: int, look: tuple[bool, Sequence[RunEvent]]
+        self, principal: Principal, run_id: str, after: int
     ) -> AsyncIterator[RunEvent]:
         with self._notifier.listen(run_id) as news:
             while True:
-                ended, batch = look
+                news.clear()
+                ended, batch = await self._database.read(
+                    _look_again, principal, run_id, after, _BATCH
+                )
                 for event in batch:
                     after = event.id
                     yield event
@@ -123,13 +126,11 @@ class RunReader:
                 # Who asks for what comes after the end would otherwise wait for ever.
                 if not batch and (ended or self._released):
                     return
-                if not batch:
+                if len(batch) < _BATCH:
                     await rung(news, self._poll_s)
                 # After what was sent, too: who reads slowly always has something left to read.
                 if not await self._may_go_on(principal):
                     return
-                news.clear()
-                look = await self._database.read(_look_again, principal, run_id, after, _BATCH)
 
     async def wait(self, principal: Principal, run_id: str, timeout_s: float) -> Run:
         """The run at its end; raises ``TimedOut`` when that is not within ``timeout_s``."""

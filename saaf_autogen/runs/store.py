@@ -35,7 +35,7 @@ from saaf_autogen.runs.model import (
 )
 from saaf_autogen.runs.tables import RunRow
 from saaf_autogen.runs.text import canonical, clean_json, clean_text
-from saaf_autogen.runs.usage import RunUsage, usage_rows
+from saaf_autogen.runs.usage import RunUsage, usage_rows, used_in_all
 
 __all__ = [
     "NewRun",
@@ -241,10 +241,17 @@ def _work(session: Session, row: RunRow, hold: Hold, principal: Principal) -> Ru
     )
 
 
-def give_back(session: Session, hold: Hold, *, crashed: bool, active_s: float | None = None) -> int:
+def give_back(
+    session: Session,
+    hold: Hold,
+    *,
+    crashed: bool,
+    active_s: float | None = None,
+    usage: dict[str, Any] | None = None,
+) -> int:
     """Let go of a run, for any worker to take up; how often its execution has broken down.
 
-    ``active_s`` are the seconds that it was at work up to now, or else up to its last turn.
+    ``active_s`` and ``usage`` are of its work up to now; without them, up to its last turn.
     """
     try:
         row = require_hold(session, hold)
@@ -252,7 +259,11 @@ def give_back(session: Session, hold: Hold, *, crashed: bool, active_s: float | 
         return 0
     row.worker = None
     row.crashes += crashed
-    row.active_s = row.active_s if active_s is None else active_s
+    if active_s is not None:
+        row.active_s = active_s
+    if usage is not None:
+        # The turn is counted anew when it is done again; until then, this is what is known.
+        row.usage = {**row.usage, "unfinished": used_in_all(row.usage, usage)}
     return row.crashes
 
 

@@ -329,7 +329,7 @@ class Worker:
         for hold, since in self._forgotten.items():
             if now - since >= _FORGOTTEN_S:
                 _logger.warning("%s was held and forgotten", hold)
-                await self._let_go(hold, crashed=False)
+                await self._let_go(hold, None, crashed=False)
 
     def _begin(self, hold: Hold, work: RunWork | None = None) -> None:
         self._idle.clear()
@@ -353,13 +353,13 @@ class Worker:
 
         try:
             if not await self._execution.work_off(hold, work, control, gate):
-                await self._let_go(hold, crashed=False, active_s=control.active_s)
+                await self._let_go(hold, control, crashed=False)
         except Fenced:
             _logger.info("%s is not held here any more", hold)
         # A boundary: a fault of the host is no end of the run, unless it comes again and again.
         except Exception as error:
             _logger.error("%s failed in the host: %s", hold, place_of(error))
-            await self._let_go(hold, crashed=True, active_s=control.active_s)
+            await self._let_go(hold, control, crashed=True)
         finally:
             if self._controls.get(hold.run_id) is control:
                 del self._controls[hold.run_id]
@@ -369,11 +369,14 @@ class Worker:
             if self._more:
                 self._wake.set()
 
-    async def _let_go(self, hold: Hold, *, crashed: bool, active_s: float | None = None) -> None:
+    async def _let_go(self, hold: Hold, control: Control | None, *, crashed: bool) -> None:
         """Whatever was not brought to an end is for any worker to take up."""
 
         def give_back(session: Session) -> None:
-            crashes = store.give_back(session, hold, crashed=crashed, active_s=active_s)
+            active_s, usage = (control.active_s, control.usage) if control else (None, None)
+            crashes = store.give_back(
+                session, hold, crashed=crashed, active_s=active_s, usage=usage
+            )
             if crashed:
                 self._give_up(session, hold.run_id, crashes)
 

@@ -230,9 +230,12 @@ class TurnWriter:
     ) -> Result:
         row = require_hold(session, self._hold)
         now = self._clock.now()
-        append = event_log.append if self._careful else event_log.append_new
-        for event in batch.events:
-            append(session, row, event.type, f"{self._turn}:{event.key}", dict(event.data), now)
+        events = [(each.type, f"{self._turn}:{each.key}", dict(each.data)) for each in batch.events]
+        if self._careful:
+            for kind, key, data in events:
+                event_log.append(session, row, kind, key, data, now)
+        elif events:
+            event_log.append_all_new(session, row, events, now)
         self._write_entries(session, row, batch, now)
         return work(session, row)
 

@@ -291,3 +291,23 @@ async def test_calls_deep_within_teams_of_long_names_are_remembered(stores: Stor
     async with living(stores, Deep(), QUICK) as house:
         run = await house.service.create(ANN, ask("x"))
         assert (await house.service.wait(ANN, run.id, 5)).status == "completed"
+
+
+async def test_what_an_unfinished_turn_used_is_metered_when_its_run_is_cancelled_between_hosts(
+    stores: Stores,
+) -> None:
+    class Sleeper:
+        async def execute(self, request: TurnRequest, host: TurnHost) -> TurnResult:
+            await host.permit("model")
+            host.used(CallUsage("model", "team/a", "default", 7, 1))
+            await asyncio.sleep(60)
+            raise AssertionError("nobody waits for it")
+
+    async with living(stores, Sleeper()) as house:
+        run = await house.service.create(ANN, ask("x"))
+        await asyncio.sleep(0.5)
+    async with living(stores, Sleeper(), launch=False) as house:
+        ended = await house.service.cancel(ANN, run.id)
+        with house.database.transaction() as session:
+            metered = session.scalars(select(UsageRow.prompt_tokens)).all()
+    assert (ended.status, ended.usage.prompt_tokens, metered) == ("cancelled", 7, [7])
