@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,10 @@ class Database:
         within = copy(self)
         within._joined = session
         return within
+
+    def apart(self) -> Database:
+        """The same store over connections of its own, for what must not queue behind others."""
+        return Database(self.url.render_as_string(hide_password=False))
 
     @contextmanager
     def transaction(self, *, read: bool = False) -> Iterator[Session]:
@@ -128,9 +133,15 @@ class Database:
 
 def is_away(error: BaseException) -> bool:
     """Whether an error means that the store is out of reach for now: gone, full or too busy."""
-    if isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return isinstance(error, DBAPIError) and error.connection_invalidated
+    if not isinstance(error, OperationalError | InterfaceError | PoolTimeout):
+        return False
+    # Drivers also call by these names what another try would meet again.
+    origin = getattr(error, "orig", None)
+    asked_wrongly = getattr(origin, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    too_much = str(getattr(origin, "sqlstate", None) or "").startswith("54")
+    return not (asked_wrongly or too_much)
 
 
 def _with_driver(url: URL) -> URL:

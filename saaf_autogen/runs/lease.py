@@ -54,7 +54,8 @@ class Lease:
         on_lost: Callable[[], None],
     ) -> None:
         self.id = f"wrk_{secrets.token_hex(8)}"
-        self._database = database
+        # Behind busy agents in the common pool, a heartbeat could come too late.
+        self._database = database.apart()
         self._lease_s = lease_s
         self._release = release
         self._slots = slots
@@ -79,6 +80,7 @@ class Lease:
                 workers.register(session, worker, self._lease_s)
         except BaseException:
             self._presence.hide(self.id)
+            self._database.close()
             raise
         self._until = started + self._lease_s
         self._alive = alive
@@ -119,6 +121,7 @@ class Lease:
                 _logger.warning("the store is away; the lease of %s runs out by itself", self.id)
         self._lost = True
         self._presence.hide(self.id)
+        self._database.close()
 
     def _beat(self) -> None:
         pause = self._lease_s / _BEATS
@@ -138,6 +141,7 @@ class Lease:
             if not kept:
                 self._lost = True
                 self._presence.hide(self.id)
+                self._database.close()
                 self._on_lost()
                 return
             self._until = started + self._lease_s

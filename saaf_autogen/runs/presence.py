@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,17 +15,26 @@ except ImportError:  # Windows: there, a dead worker's lease runs out
 __all__ = ["Presence"]
 
 
+def _this_machine() -> str:
+    """A name for this machine since its start, the same in all of its containers."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return f"{uuid.getnode():x}"
+
+
 class Presence:
     """A folder with a locked file for each living worker of this machine.
 
-    The system opens a lock when its process dies, and not while it is merely stopped.
+    The system opens a lock when its process dies, and not while it is merely stopped. Where
+    machines share a folder, locks may hold within each alone: so each has one of its own in it.
 
     Args:
-        folder: on a local disk; None: nothing is shown and nobody is known to be dead.
+        folder: where workers show themselves; None: nobody does, nor is known to be dead.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder if fcntl else None
+        self._folder = folder / _this_machine() if folder and fcntl else None
         self._shown: dict[str, int] = {}
 
     def show(self, worker_id: str) -> None:

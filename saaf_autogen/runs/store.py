@@ -40,6 +40,7 @@ from saaf_autogen.runs.usage import RunUsage, usage_rows, used_in_all
 __all__ = [
     "NewRun",
     "cancel_requested",
+    "cancelled_orphans",
     "create",
     "create_many",
     "finish",
@@ -397,6 +398,16 @@ def _queued(row: RunRow) -> dict[str, Any]:
     if row.schedule_id:
         data["schedule_id"] = row.schedule_id
     return data
+
+
+def cancelled_orphans(session: Session) -> list[str]:
+    """Runs that nobody holds and whose owner asked for their end while somebody did."""
+    query = select(RunRow.id).where(
+        RunRow.status == "running",
+        RunRow.worker.is_(None),
+        RunRow.cancel_requested_at.is_not(None),
+    )
+    return list(session.scalars(query))
 
 
 def _later(now: datetime, seconds: int) -> datetime | None:

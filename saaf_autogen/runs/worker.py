@@ -26,7 +26,7 @@ from saaf_autogen.runs.claims import ClaimRules
 from saaf_autogen.runs.execution import Control, RunExecution, place_of
 from saaf_autogen.runs.hold import Hold
 from saaf_autogen.runs.lease import Lease
-from saaf_autogen.runs.model import RunWork
+from saaf_autogen.runs.model import EndStatus, RunWork
 from saaf_autogen.runs.notifier import CALLBACKS, Notifier, rung
 from saaf_autogen.runs.presence import Presence
 from saaf_autogen.settings import RunSettings
@@ -312,6 +312,8 @@ class Worker:
             _logger.warning("gone: %s", ", ".join(gone))
         for run_id, crashes in workers.free_orphans(session):
             self._give_up(session, run_id, crashes)
+        for run_id in store.cancelled_orphans(session):
+            self._end(session, run_id, "cancelled")
         self._presence.forget(gone)
 
     async def _free_forgotten(self) -> None:
@@ -393,9 +395,18 @@ class Worker:
             f"The run was given up: its execution broke down {crashes} times.",
             remedy="Start it again; if it ends so again, look at the hosts' logs.",
         )
+        self._end(session, run_id, "failed", error.problem())
+
+    def _end(
+        self,
+        session: Session,
+        run_id: str,
+        status: EndStatus,
+        error: dict[str, Any] | None = None,
+    ) -> None:
+        """End a run that nobody holds."""
         delay_s = (self._settings.callback_delays_s or [0])[0]
-        now = self._clock.now()
-        store.finish(session, run_id, "failed", now, error=error.problem(), delay_s=delay_s)
+        store.finish(session, run_id, status, self._clock.now(), error=error, delay_s=delay_s)
         self._notifier.notify(run_id)
         self._notifier.notify(CALLBACKS)
 

@@ -127,6 +127,9 @@ class TurnWriter:
     async def emit(self, event: TurnEvent) -> None:
         """As ``TurnHost.emit``; waits only when the store is far behind."""
         self._check()
+        if event.type == "message.delta":
+            # What was begun before a crash is told again: readers start anew with the attempt.
+            event = replace(event, data={**event.data, "attempt": self._hold.epoch})
         events = self._waiting.events
         if event.type == "message.delta" and events and _continues(events[-1], event):
             events[-1] = _joined(events[-1], event)

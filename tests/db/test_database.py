@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from saaf_autogen.db import Database
+from saaf_autogen.db import Database, is_away
 
 
 def add(session: Session, number: int) -> int:
@@ -52,3 +54,9 @@ async def test_a_server_that_falls_silent_is_not_waited_for_without_end(postgres
     )
     assert parameters(patient)["connect_timeout"] == "60"
     patient.close()
+
+
+def test_what_another_try_would_meet_again_is_no_store_that_is_away(database: Database) -> None:
+    with pytest.raises(DBAPIError) as wrong, database.transaction() as session:
+        session.execute(text("SELECT * FROM no_such_table"))
+    assert not is_away(wrong.value)

@@ -155,3 +155,15 @@ async def test_a_run_between_two_workers_is_cancelled_at_once(database: Database
     assert run.status == "cancelled"
     with database.transaction() as session:
         assert session.get_one(RunRow, run_id).worker is None
+
+
+async def test_a_run_whose_cancellation_came_while_somebody_held_it_is_found(
+    database: Database,
+) -> None:
+    run_id = await queued(database)
+    await claim(database)
+    run = await database.run(store.request_cancel, ANN, run_id, NOW)
+    assert run.status == "running"
+    assert await database.read(store.cancelled_orphans) == []
+    await database.run(workers.free_orphans)
+    assert await database.read(store.cancelled_orphans) == [run_id]

@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 from autogen_agentchat.agents import AssistantAgent
@@ -155,6 +156,8 @@ async def test_stock_a_graph_forgets_which_of_its_groups_were_triggered() -> Non
 
 async def test_stock_magentic_one_fails_without_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MagenticOneOrchestrator, "handle_start", magentic.stock_start)
+    # Handlers were found once for the class.
+    monkeypatch.setattr(economies, "_handlers", WeakKeyDictionary())
     run = Durable(SHAPES["magentic"])
     with pytest.raises(TeamFailed, match="AssertionError"):
         await run.run()
