@@ -28,7 +28,7 @@ from openai.types.chat import ParsedChatCompletion
 from pydantic import BaseModel
 
 from saaf_autogen.errors import ConfigurationError, TeamFailed
-from saaf_autogen.teams import inner_agents, magentic
+from saaf_autogen.teams import economies, inner_agents, magentic
 from saaf_autogen.teams.conditions import condition_state, restore_condition
 from saaf_autogen.teams.events import TurnEvents
 from saaf_autogen.teams.executor import TeamExecutor
