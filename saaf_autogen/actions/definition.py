@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
 from string import Formatter
 from typing import Any, get_type_hints
 
@@ -109,10 +112,13 @@ class ActionDefinition:
             ) from None
         return {name: getattr(model, name) for name in type(model).model_fields}
 
-    async def call(self, arguments: Mapping[str, Any], context: ActionContext) -> Any:
+    async def call(
+        self, arguments: Mapping[str, Any], context: ActionContext, threads: Executor | None = None
+    ) -> Any:
         """Run the function and return its value as JSON-able data.
 
-        A function that is not async runs in a thread, with the caller's context variables.
+        A function that is not async runs in one of ``threads`` (default: the event loop's own),
+        with the caller's context variables.
         """
         bound = dict(arguments)
         if self.context_parameter:
@@ -120,7 +126,8 @@ class ActionDefinition:
         if self.is_async:
             value = await self.function(**bound)
         else:
-            value = await asyncio.to_thread(self.function, **bound)
+            work = partial(copy_context().run, self.function, **bound)
+            value = await asyncio.get_running_loop().run_in_executor(threads, work)
         try:
             # What was just validated is what is declared, so there is nothing to be warned of.
             return self.returns.dump_python(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from string import Formatter
 from typing import Any
@@ -40,6 +41,7 @@ __all__ = ["Call", "Door", "Invoker"]
 
 _COVERED = "scopes and grants cover the call"
 _PAUSE_S = 0.5
+_THREADS = 64
 _RETRY_S = (0.1, 0.3, 1.0, 3.0)
 _log = logging.getLogger(__name__)
 
@@ -112,6 +114,12 @@ class Invoker:
         self._clock = clock
         self._standing = standing
         self._ids = CallIds()
+        # Handlers may block for as long as they like; the host's own work has other threads.
+        self._threads = ThreadPoolExecutor(_THREADS, "saaf-actions")
+
+    def close(self) -> None:
+        """Begin no more handlers in threads; those under way are not waited for."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def as_it_stands(self, principal: Principal) -> Principal:
         """The principal with what it holds now; raises as ``Standing.now``."""
@@ -310,7 +318,7 @@ class Invoker:
         limit = self._limits.action_timeout_s
         try:
             async with asyncio.timeout(limit):
-                value = await action.call(attempt.arguments, context)
+                value = await action.call(attempt.arguments, context, self._threads)
         except SaafError:
             raise
         except TimeoutError as error:

@@ -169,6 +169,7 @@ class Project:
         self._started = False
         await self._semantic.close()
         self._contexts.close()
+        self.invoker.close()
         await self.models.close()
         await self.audit.close()
         if self._telemetry:

@@ -24,6 +24,7 @@ NAMES = {"_known", "_cache", "_kept", "_last", "_remembered"}
 
 KEYS = {
     "actions/context.py _kept": "the whole principal, tenant included, and the policy's edition",
+    "teams/economies.py _handlers": "a class of AutoGen's; its handlers hold nothing of a caller",
     "actions/context.py _last": "the very principal, and the policy's edition",
     "api/addresses.py _parsed": "the text of an address",
     "api/pages/guesses.py _wrong": "a user's id or an address; counts alone",

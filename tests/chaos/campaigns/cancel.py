@@ -30,8 +30,9 @@ __all__ = ["cancel", "cancel_elsewhere", "cancel_here"]
 
 CANCELLED_S = 1.0
 _HANGS_S = 4.0
-_BLOCKS_S = 2.0
+_BLOCKS_S = 6.0
 _AT_ONCE = 8
+_OTHER_THREADS = ("process_request_thread", "saaf-actions", "saaf-runs", "asyncio")
 
 
 @dataclass(frozen=True)
@@ -254,8 +255,8 @@ def _census() -> dict[str, int]:
     threads = [
         thread.name
         for thread in threading.enumerate()
-        # Threads of the world outside, which answer slowly.
-        if "process_request_thread" not in thread.name
+        # Not those of the world outside, which answer slowly; nor those of pools, which are kept.
+        if not any(each in thread.name for each in _OTHER_THREADS)
     ]
     return {
         "tasks": sum(not task.done() for task in list(every)),

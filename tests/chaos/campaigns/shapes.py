@@ -25,9 +25,8 @@ _PAUSE_S = 0.15
 
 def shapes(report: Report, place: Place) -> None:
     """All shapes at once, wave after wave, until each was hit often enough."""
-    shapes_of(
-        report, place, sorted(SHAPES), waves=2 if place.quick else 6, hits=1 if place.quick else 3
-    )
+    waves, hits = (3, 1) if place.quick else (12, 2)
+    shapes_of(report, place, sorted(SHAPES), waves=waves, hits=hits)
 
 
 def shapes_of(report: Report, place: Place, names: Sequence[str], *, waves: int, hits: int) -> None:
@@ -35,7 +34,7 @@ def shapes_of(report: Report, place: Place, names: Sequence[str], *, waves: int,
     campaign = "kill -9, every shape"
     report.begin(campaign)
     chosen = {name: SHAPES[name] for name in names}
-    killer = Killer(place.seed, 10**6, 4 * len(chosen))
+    killer = Killer(place.seed, 10**6, 2 * len(chosen))
     with ExitStack() as stack:
         servers = {
             name: stack.enter_context(_Models(place.seed, name, shape, killer))

@@ -17,6 +17,7 @@ __all__ = ["takeover", "takeover_on"]
 
 TAKEN_OVER_S = 15.0
 _WATCHED_S = 5.0
+_BEGUN_S = 0.25
 
 
 def takeover(report: Report, place: Place) -> None:
@@ -74,7 +75,11 @@ def _pause(
     time.sleep(_WATCHED_S)
     orders = [order for order, run in crowd.runs.items() if run in {each.run for each in held}]
     calls = [*site.models.asked, *site.ledger.attempts]
-    report.none(campaign, "calls of the woken worker", late_calls(calls, node.name, orders, woken))
+    begun = late_calls(calls, node.name, orders, woken + _BEGUN_S)
+    under_way = len(late_calls(calls, node.name, orders, woken)) - len(begun)
+    # Nobody can stop a request of which half was sent when the process was stopped.
+    report.add(campaign, "calls under way when it was stopped, and ended by it", under_way)
+    report.none(campaign, "calls that the woken worker began", begun)
     report.add(campaign, "effects since it woke", len(site.ledger.effects) - events,
                bound="0", ok=len(site.ledger.effects) == events)  # fmt: skip
     changed = [run for run, row in _facts(site).items() if row != rows.get(run)]

@@ -17,6 +17,11 @@ def upgrade() -> None:
     _widen_runs()
 
 
+def downgrade() -> None:
+    """Refuse: what open runs have done so far would be forgotten, and done again."""
+    raise NotImplementedError("open runs are not taken back; restore a backup instead")
+
+
 def _widen_runs() -> None:
     """Column by column: SQLite would empty the tables that refer to a table made anew."""
     op.execute("ALTER TABLE runs RENAME COLUMN attempts TO epoch")
